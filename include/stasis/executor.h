@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STASIS_EXECUTOR_H
+#define STASIS_EXECUTOR_H
+
+/* stasis/executor.h — who runs the callbacks
+ *
+ * Overview   An executor is a fixed pool of worker threads. A subscription belongs to one executor.
+ *            Each worker has a run queue of subscriptions with messages waiting; it delivers up to
+ *            a batch of one, then turns to the next; an idle worker takes over what is queued
+ *            behind a busy one. Without work a worker spins a little and sleeps: an idle executor
+ *            uses no CPU.
+ *
+ *            Most programs never touch this: the first subscribe starts the default executor, with
+ *            one worker for each CPU that the process may use.
+ * Threads    Everything may be called from any thread at once, also inside callbacks, with the
+ *            exceptions said at drain and shutdown.
+ * fork()     A child may only exec or _exit: it has none of the workers.
+ */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include <stasis/api.h>
+
+STASIS_BEGIN_DECLS
+
+struct stasis_executor;
+
+/* What a worker does when it has nothing to do. */
+enum stasis_wait {
+	/* Spin as long as that has lately paid, at most spin_ns, then sleep. */
+	STASIS_WAIT_SPIN_PARK = 0,
+	/* Sleep at once: the least CPU, and a wake-up of the kernel's for each new message. */
+	STASIS_WAIT_PARK,
+	/* Never sleep: the lowest latency, and a CPU burnt for each worker. */
+	STASIS_WAIT_SPIN,
+};
+
+/* Largest number of workers in an executor. */
+#define STASIS_THREADS_MAX 1024u
+
+/* Options of stasis_executor_create(). All-zero means defaults. */
+struct stasis_executor_options {
+	size_t size; /* sizeof(struct stasis_executor_options), or 0 for the same */
+
+	/* Workers. 0: the number of CPUs this process may use. */
+	unsigned threads;
+
+	/* Prefix of the threads' names, copied. The kernel shows 15 bytes, number included.
+	 * NULL: "stasis". */
+	const char *name;
+
+	/* STASIS_WAIT_SPIN_PARK: nanoseconds to spin at most before sleeping. 0: 20,000. */
+	uint32_t spin_ns;
+
+	enum stasis_wait wait;
+};
+
+/**
+ * stasis_executor_create() - start a pool of workers
+ * @options:  NULL for defaults; copied
+ *
+ * Ownership:  the caller gets one reference, for stasis_executor_shutdown(). Each subscription
+ * holds
+ *             one. When the last is dropped without a shutdown, the workers end by themselves.
+ * Threads:    any thread.
+ * Progress:   starts threads.
+ * Return:     the executor; NULL with errno EINVAL (an option is out of range), E2BIG (@options is
+ *             of a newer version and uses what this one lacks), ENOMEM or EAGAIN.
+ */
+STASIS_API struct stasis_executor *
+stasis_executor_create(const struct stasis_executor_options *options);
+
+/**
+ * stasis_executor_default() - the executor of subscriptions that name none
+ *
+ * Starts it when there is none yet.
+ *
+ * Ownership:  borrowed; take a reference to keep it across stasis_executor_set_default().
+ * Threads:    any thread.
+ * Progress:   takes a lock; the first call starts threads.
+ * Return:     the executor; NULL with errno ENOMEM or EAGAIN.
+ */
+STASIS_API struct stasis_executor *stasis_executor_default(void);
+
+/**
+ * stasis_executor_set_default() - choose the default executor
+ * @executor:  the new default; NULL: the next subscribe that names none starts a fresh one
+ *
+ * Existing subscriptions stay where they are.
+ *
+ * Ownership:  takes a reference to @executor, and drops the one to the default before it.
+ * Threads:    any thread.
+ * Progress:   takes a lock.
+ * Return:     0; -ESHUTDOWN when @executor is shut down.
+ */
+STASIS_API int stasis_executor_set_default(struct stasis_executor *executor);
+
+/**
+ * stasis_executor_drain() - wait until what is queued now has been delivered
+ * @executor:  an executor
+ *
+ * Returns when every message queued to a subscription of @executor before the call has been
+ * delivered: its callback has returned and its reference is dropped. Messages published meanwhile,
+ * also by the callbacks themselves, need not be delivered when it returns; a few may have to be,
+ * so a callback must not wait for the thread that drains.
+ *
+ * Ownership:  borrows @executor.
+ * Threads:    any thread but the executor's own workers.
+ * Progress:   blocks.
+ * Return:     0; -EDEADLK inside a callback of this executor; -ENOMEM; -EINVAL when @executor is
+ *             NULL.
+ */
+STASIS_API int stasis_executor_drain(struct stasis_executor *executor);
+
+/**
+ * stasis_executor_shutdown() - deliver what is queued, then stop the workers
+ * @executor:  an executor, or NULL
+ *
+ * From its start, no subscription of the executor takes a message any more (publish counts it) and
+ * none can be made. It returns when all that was queued has been delivered and the threads have
+ * ended. Subscriptions stay subscribed: unsubscribing one afterwards delivers its final message
+ * within that call, on the calling thread. Shutting down again changes nothing.
+ *
+ * Ownership:  consumes the caller's reference. If @executor is the default there is none any more,
+ *             until the next subscribe starts one. A default that the library started is held by
+ *             the library alone: shutdown(default()) consumes that reference.
+ * Threads:    any thread. Inside a callback of this executor it begins the shutdown, does not wait
+ *             and sets errno to EDEADLK: the workers end when the callbacks have.
+ * Progress:   blocks until the callbacks queued have run.
+ * Return:     NULL, always.
+ */
+STASIS_API struct stasis_executor *stasis_executor_shutdown(struct stasis_executor *executor);
+
+STASIS_END_DECLS
+
+#endif

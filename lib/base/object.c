@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* base/object.c — reference-counted memory. See object.h and stasis/object.h. */
+
+#include "base/object.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include <stasis/object.h>
+
+#include "base/alloc.h"
+
+void *sti_object_new(enum sti_kind kind, enum sti_mem mem, size_t align, size_t size,
+		     void (*destroy)(void *obj))
+{
+	struct sti_object *object;
+
+	if (size > SIZE_MAX - sizeof(*object))
+		return NULL;
+	object = sti_alloc_aligned(align, sizeof(*object) + size);
+	if (object == NULL)
+		return NULL;
+	memset((void *)(object + 1), 0, size);
+	sti_object_init(object, kind, mem, destroy);
+	return object + 1;
+}
+
+void sti_object_dispose(void *obj)
+{
+	sti_free(sti_object_of(obj));
+}
+
+void sti_object_destroy(struct sti_object *object, struct sti_slab_pending *pending)
+{
+	void *obj = object + 1;
+	enum sti_mem mem = (enum sti_mem)object->mem;
+
+	if (object->destroy != NULL)
+		object->destroy(object->kind == STI_KIND_MESSAGE ? *(void **)obj : obj);
+	if (mem == STI_MEM_HEAP)
+		sti_free(object);
+	else if (mem == STI_MEM_SLAB && pending != NULL)
+		sti_slab_free_later(pending, object);
+	else if (mem == STI_MEM_SLAB)
+		sti_slab_free(object);
+}
+
+void *stasis_object_alloc(size_t size, void (*destroy)(void *obj))
+{
+	void *obj = sti_object_new(STI_KIND_USER, STI_MEM_HEAP, sizeof(struct sti_object), size,
+				   destroy);
+
+	if (obj == NULL)
+		errno = ENOMEM;
+	return obj;
+}
+
+void *stasis_object_ref(void *obj)
+{
+	if (obj == NULL) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return sti_object_ref_n(obj, 1);
+}
+
+void *stasis_object_unref(void *obj)
+{
+	if (obj != NULL)
+		sti_object_unref_n(obj, 1, NULL);
+	return NULL;
+}
+
+unsigned stasis_object_refs(const void *obj)
+{
+	/* Relaxed: the caller is told not to rely on it. */
+	return obj != NULL ? atomic_load_explicit(&sti_object_of(obj)->refs, memory_order_relaxed) :
+			     0;
+}

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STI_BUS_MESSAGE_H
+#define STI_BUS_MESSAGE_H
+
+/* bus/message.h — what is inside a message and a message type
+ *
+ * A message is an object header (16 bytes), this structure (32) and, for the inline form, the
+ * payload: one line for a payload of up to 16 bytes. It counts no reference on its type: types are
+ * never freed. Written by its creator only, before it is published; afterwards only the header's
+ * count changes.
+ *
+ * Freed by whoever drops the last reference, mostly a worker, at once: a message is reached by
+ * counted references only, never through RCU alone.
+ */
+
+#include <stddef.h>
+#include <sys/time.h>
+
+#include <stasis/message.h>
+
+#include "base/object.h"
+
+struct stasis_message_type {
+	/* const after init */
+	const char *name;
+	struct stasis_message_vtable vtable;
+	/* linked once, never taken out */
+	struct stasis_message_type *next;
+};
+
+struct stasis_message {
+	void *data; /* first: the object's destructor is called with it */
+	struct stasis_message_type *type;
+	struct timeval timestamp;
+	/* the payload follows */
+};
+
+static_assert(sizeof(void *) != 8 || sizeof(struct sti_object) + sizeof(struct stasis_message) +
+					     16 == STI_CACHELINE,
+	      "a small message is one line");
+
+/* A message with size bytes of payload, not written yet, to which data points; release as for
+ * stasis_message_create_foreign(). NULL with errno ENOMEM. */
+struct stasis_message *sti_message_new(struct stasis_message_type *type, size_t size,
+				       void (*release)(void *data));
+
+/* Stamps a message with the time. */
+void sti_message_stamp(struct stasis_message *message);
+
+#endif

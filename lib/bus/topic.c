@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* bus/topic.c — making a topic and asking it. Publishing is in publish.c. */
+
+#include "bus/topic.h"
+
+#include <errno.h>
+#include <string.h>
+
+static_assert((offsetof(struct stasis_topic, published_own) + sizeof(struct sti_object)) %
+			      STI_CACHELINE == 0,
+	      "what publishers read is not in the line they write");
+
+static void topic_destroy(void *obj)
+{
+	struct stasis_topic *topic = obj;
+
+	sti_subscribers_deinit(&topic->subscribers);
+	sti_counter_deinit(&topic->published);
+	pthread_mutex_destroy(&topic->lock);
+}
+
+struct stasis_topic *stasis_topic_create(const char *name)
+{
+	struct stasis_topic *topic;
+	size_t name_size;
+
+	if (name == NULL || name[0] == '\0') {
+		errno = EINVAL;
+		return NULL;
+	}
+	name_size = strlen(name) + 1;
+	topic = sti_object_new(STI_KIND_TOPIC, STI_MEM_HEAP, STI_CACHELINE,
+			       sizeof(*topic) + name_size, topic_destroy);
+	if (topic == NULL) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	topic->name = memcpy(topic + 1, name, name_size);
+	sti_subscribers_init(&topic->subscribers);
+	pthread_mutex_init(&topic->lock, NULL);
+	return topic;
+}
+
+const char *stasis_topic_name(const struct stasis_topic *topic)
+{
+	if (topic == NULL) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return topic->name;
+}
+
+size_t stasis_topic_subscribers(const struct stasis_topic *topic)
+{
+	size_t n;
+
+	if (topic == NULL) {
+		errno = EINVAL;
+		return 0;
+	}
+	sti_rcu_read_lock();
+	n = sti_subscribers_count(sti_subscribers_get(&topic->subscribers));
+	sti_rcu_read_unlock();
+	return n;
+}
+
+int stasis_topic_wants(const struct stasis_topic *topic, const struct stasis_message_type *type)
+{
+	if (topic == NULL || type == NULL)
+		return -EINVAL;
+	return stasis_topic_subscribers(topic) > 0;
+}

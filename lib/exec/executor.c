@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* exec/executor.c — life of a pool; scheduling, draining, closing. The phases are in executor.h. */
+
+#include "exec/executor.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <stasis/object.h>
+
+#include "base/alloc.h"
+#include "base/object.h"
+#include "base/options.h"
+
+#define SPIN_NS_DEFAULT 20000u
+#define DRAIN_LOOK_NS 1000000u
+
+static uint32_t executor_phase(const struct stasis_executor *executor)
+{
+	/* S4: phases only go forward. */
+	return atomic_load_explicit(&executor->phase, memory_order_seq_cst);
+}
+
+/* Is the calling thread delivering for this executor? */
+static bool executor_is_current(const struct stasis_executor *executor)
+{
+	for (const struct sti_context *context = sti_context_current(); context != NULL;
+	     context = context->outer) {
+		if (context->executor == executor)
+			return true;
+	}
+	return false;
+}
+
+/* --- scheduling --- */
+
+/* Wakes one worker to be the watcher. False: nobody is parked. */
+static bool executor_appoint(struct stasis_executor *executor)
+{
+	for (unsigned i = 0; i < executor->n_workers; i++) {
+		struct sti_worker *worker = &executor->workers[i];
+
+		/* Relaxed: a hint; sti_worker_wake() decides. */
+		if (atomic_load_explicit(&worker->state, memory_order_relaxed) != STI_WORKER_PARKED)
+			continue;
+		/* S3: before the wake-up, so that it finds it. */
+		atomic_store_explicit(&worker->appointed, 1, memory_order_seq_cst);
+		if (sti_worker_wake(worker))
+			return true;
+		/* S3: it was awake after all; unless it has taken it, look for another. */
+		if (!atomic_exchange_explicit(&worker->appointed, 0, memory_order_seq_cst))
+			return true;
+	}
+	return false;
+}
+
+static bool executor_has_parked(const struct stasis_executor *executor)
+{
+	/* S2: before sti_executor_watch() looks at the watcher, and after it has cleared it. */
+	return atomic_load_explicit(&executor->n_parked, memory_order_seq_cst) > 0;
+}
+
+void sti_executor_watch(struct stasis_executor *executor)
+{
+	while (executor_has_parked(executor)) {
+		uint32_t none = 0;
+
+		/* S2: after the caller's look at a worker's state; pairs with watch_end(). The look
+		 * is cheaper than the CAS, which is for one of several to appoint. */
+		if (atomic_load_explicit(&executor->watcher, memory_order_seq_cst) != 0 ||
+		    !atomic_compare_exchange_strong_explicit(&executor->watcher, &none, 1,
+							     memory_order_seq_cst,
+							     memory_order_relaxed))
+			return;
+		if (executor_appoint(executor))
+			return;
+		/* S2: all were awake. One that has parked since has seen the flag set, and relies
+		 * on another look; pairs with worker_may_sleep(). */
+		atomic_store_explicit(&executor->watcher, 0, memory_order_seq_cst);
+	}
+}
+
+void sti_executor_schedule(struct sti_mailbox *mailbox)
+{
+	struct stasis_executor *executor = mailbox->executor;
+	const struct sti_context *context = sti_context_current();
+	/* Relaxed: a hint. */
+	unsigned home = atomic_load_explicit(&mailbox->home, memory_order_relaxed);
+	struct sti_worker *worker;
+
+	/* What a callback wakes is best run by its own worker: the message is in its cache. */
+	if (context != NULL && context->executor == executor && context->worker != NULL)
+		home = (unsigned)(context->worker - executor->workers);
+	worker = &executor->workers[home];
+	sti_runqueue_push(&worker->queue, mailbox);
+	/* S1: after the push; pairs with worker_set_state() in worker_sleep(). */
+	switch (atomic_load_explicit(&worker->state, memory_order_seq_cst)) {
+	case STI_WORKER_PARKED:
+		sti_worker_wake(worker);
+		break;
+	case STI_WORKER_RUNNING:
+		if (executor->n_workers > 1)
+			sti_executor_watch(executor);
+		break;
+	default:
+		break;
+	}
+}
+
+void sti_executor_submit(struct sti_mailbox *mailbox)
+{
+	struct sti_context context;
+	bool refusing;
+
+	sti_rcu_read_lock();
+	/* A2: if not set, workers live at least until this read section ends; pairs with R2 in
+	 * executor_begin_close(). */
+	refusing = atomic_load_explicit(&mailbox->flags, memory_order_acquire) &
+		   STI_MAILBOX_REFUSING;
+	if (!refusing)
+		sti_executor_schedule(mailbox);
+	sti_rcu_read_unlock();
+	if (!refusing)
+		return;
+	sti_context_enter(&context, mailbox->executor, NULL);
+	sti_mailbox_run_out(mailbox, &context);
+	sti_context_leave(&context);
+}
+
+int sti_executor_close(struct sti_mailbox *mailbox)
+{
+	enum sti_push push;
+
+	sti_rcu_read_lock();
+	push = sti_mpsc_close(&mailbox->tail);
+	sti_rcu_read_unlock();
+	if (push & STI_PUSH_WAKE)
+		sti_executor_submit(mailbox);
+	return push & STI_PUSH_ENDED ? -EALREADY : 0;
+}
+
+bool sti_executor_alone(const struct stasis_executor *executor)
+{
+	return executor->n_workers == 1 && executor_is_current(executor);
+}
+
+/* --- members --- */
+
+int sti_executor_attach(struct stasis_executor *executor, struct sti_mailbox *mailbox)
+{
+	unsigned home;
+	int result = 0;
+
+	/* Relaxed: spreads mailboxes over workers; a hint. */
+	home = atomic_fetch_add_explicit(&executor->next_home, 1, memory_order_relaxed) %
+	       executor->n_workers;
+	atomic_store_explicit(&mailbox->home, (uint16_t)home, memory_order_relaxed);
+	pthread_mutex_lock(&executor->lock);
+	if (executor_phase(executor) != STI_EXECUTOR_OPEN) {
+		result = -ESHUTDOWN;
+	} else {
+		mailbox->member_prev = NULL;
+		mailbox->member_next = executor->members;
+		if (executor->members != NULL)
+			executor->members->member_prev = mailbox;
+		executor->members = mailbox;
+		executor->n_members++;
+	}
+	pthread_mutex_unlock(&executor->lock);
+	return result;
+}
+
+void sti_executor_detach(struct stasis_executor *executor, struct sti_mailbox *mailbox)
+{
+	pthread_mutex_lock(&executor->lock);
+	if (mailbox->member_prev != NULL)
+		mailbox->member_prev->member_next = mailbox->member_next;
+	else
+		executor->members = mailbox->member_next;
+	if (mailbox->member_next != NULL)
+		mailbox->member_next->member_prev = mailbox->member_prev;
+	executor->n_members--;
+	/* Relaxed: a figure. */
+	executor->detached_delivered +=
+		atomic_load_explicit(&mailbox->delivered, memory_order_relaxed);
+	pthread_mutex_unlock(&executor->lock);
+}
+
+/* --- draining --- */
+
+struct drain_target {
+	struct sti_mailbox *mailbox; /* referenced */
+	uint64_t pushed;
+	bool closed;
+};
+
+static bool target_reached(const struct drain_target *target)
+{
+	const struct sti_mailbox *mailbox = target->mailbox;
+
+	if (target->closed) {
+		/* A1: pairs with R1 where DONE is set. */
+		return atomic_load_explicit(&mailbox->flags, memory_order_acquire) &
+		       STI_MAILBOX_DONE;
+	}
+	/* A1: what the callbacks did; pairs with R1 in deliver_batch(). */
+	return atomic_load_explicit(&mailbox->delivered, memory_order_acquire) >= target->pushed;
+}
+
+static struct drain_target *drain_targets(struct stasis_executor *executor, size_t *np)
+{
+	struct drain_target *targets;
+	size_t n = 0;
+
+	pthread_mutex_lock(&executor->lock);
+	targets = sti_alloc((executor->n_members + 1) * sizeof(*targets));
+	for (struct sti_mailbox *mailbox = executor->members; targets != NULL && mailbox != NULL;
+	     mailbox = mailbox->member_next) {
+		struct drain_target *target = &targets[n++];
+
+		target->mailbox = sti_object_ref_n(mailbox, 1);
+		sti_rcu_read_lock();
+		target->closed = sti_mpsc_is_closed(&mailbox->tail);
+		target->pushed = sti_mpsc_pushed(&mailbox->head);
+		sti_rcu_read_unlock();
+	}
+	pthread_mutex_unlock(&executor->lock);
+	*np = n;
+	return targets;
+}
+
+/* Waits until reached(arg) holds; workers signal after each round. */
+static void drain_wait(struct stasis_executor *executor, bool (*reached)(const void *arg),
+		       const void *arg)
+{
+	for (;;) {
+		uint32_t value = sti_eventcount_value(&executor->drained);
+
+		if (reached(arg))
+			return;
+		/* With a limit: workers look for drainers without an order to rely on. */
+		sti_eventcount_wait(&executor->drained, value, DRAIN_LOOK_NS);
+	}
+}
+
+static bool drain_target_reached(const void *arg)
+{
+	return target_reached(arg);
+}
+
+struct drain_flush {
+	const struct sti_worker *worker;
+	uint32_t flushes;
+};
+
+static bool drain_flush_reached(const void *arg)
+{
+	const struct drain_flush *flush = arg;
+
+	/* A1: the references are dropped; pairs with R1 in worker_settle(). */
+	return !atomic_load_explicit(&flush->worker->owing, memory_order_acquire) ||
+	       atomic_load_explicit(&flush->worker->flushes, memory_order_acquire) != /* A1 */
+		       flush->flushes;
+}
+
+int stasis_executor_drain(struct stasis_executor *executor)
+{
+	struct drain_target *targets;
+	size_t n;
+
+	if (executor == NULL)
+		return -EINVAL;
+	if (executor_is_current(executor))
+		return -EDEADLK;
+	targets = drain_targets(executor, &n);
+	if (targets == NULL)
+		return -ENOMEM;
+	/* Relaxed: see worker_settle(). */
+	atomic_fetch_add_explicit(&executor->drainers, 1, memory_order_relaxed);
+	for (size_t i = 0; i < n; i++)
+		drain_wait(executor, drain_target_reached, &targets[i]);
+	for (unsigned i = 0; i < executor->n_workers; i++) {
+		struct drain_flush flush = { .worker = &executor->workers[i] };
+
+		/* A1: as in drain_flush_reached(). */
+		flush.flushes = atomic_load_explicit(&flush.worker->flushes, memory_order_acquire);
+		drain_wait(executor, drain_flush_reached, &flush);
+	}
+	/* Relaxed: as above. */
+	atomic_fetch_sub_explicit(&executor->drainers, 1, memory_order_relaxed);
+	for (size_t i = 0; i < n; i++)
+		stasis_object_unref(targets[i].mailbox);
+	sti_free(targets);
+	return 0;
+}
+
+/* --- the end --- */
+
+static void executor_free(struct stasis_executor *executor)
+{
+	for (unsigned i = 0; i < executor->n_workers; i++)
+		sti_free(executor->workers[i].seen);
+	sti_free(executor->workers);
+	pthread_mutex_destroy(&executor->lock);
+	pthread_mutex_destroy(&executor->shutdown_lock);
+	sti_object_dispose(executor);
+}
+
+void sti_executor_leave(struct stasis_executor *executor)
+{
+	/* R1, A1: uses before the last one's free; one operation is both ends. */
+	if (atomic_fetch_sub_explicit(&executor->holders, 1, memory_order_acq_rel) == 1)
+		executor_free(executor);
+}
+
+static void executor_stop(struct stasis_executor *executor)
+{
+	/* S4: pairs with worker_stopping(), which comes after PARKED (S1). */
+	atomic_store_explicit(&executor->phase, STI_EXECUTOR_STOPPING, memory_order_seq_cst);
+	for (unsigned i = 0; i < executor->n_workers; i++)
+		sti_worker_wake(&executor->workers[i]);
+}
+
+static void executor_stop_rcu(struct sti_rcu_head *rcu)
+{
+	struct stasis_executor *executor = sti_container_of(rcu, struct stasis_executor, rcu);
+
+	executor_stop(executor);
+	stasis_object_unref(executor);
+}
+
+/* The last reference is gone: no mailbox is attached, nobody can come any more. */
+static void executor_destroy(void *obj)
+{
+	struct stasis_executor *executor = obj;
+
+	if (!executor->joined) {
+		for (unsigned i = 0; i < executor->n_workers; i++)
+			pthread_detach(executor->workers[i].thread);
+		executor_stop(executor);
+	}
+	sti_executor_leave(executor);
+}
+
+/* False: somebody has begun before. */
+static bool executor_begin_close(struct stasis_executor *executor)
+{
+	bool first;
+
+	pthread_mutex_lock(&executor->lock);
+	first = executor_phase(executor) == STI_EXECUTOR_OPEN;
+	if (first) {
+		/* S4: no attach from here on; under the lock. */
+		atomic_store_explicit(&executor->phase, STI_EXECUTOR_CLOSING, memory_order_seq_cst);
+		for (struct sti_mailbox *mailbox = executor->members; mailbox != NULL;
+		     mailbox = mailbox->member_next) {
+			/* R2: pairs with A2 in sti_executor_submit() and in publish.c. */
+			atomic_fetch_or_explicit(&mailbox->flags, STI_MAILBOX_REFUSING,
+						 memory_order_release);
+		}
+	}
+	pthread_mutex_unlock(&executor->lock);
+	return first;
+}
+
+struct stasis_executor *stasis_executor_shutdown(struct stasis_executor *executor)
+{
+	bool first;
+
+	if (executor == NULL) {
+		errno = EINVAL;
+		return NULL;
+	}
+	first = executor_begin_close(executor);
+	/* Now it cannot become the default any more. */
+	sti_executor_default_clear(executor);
+	if (executor_is_current(executor)) {
+		if (first)
+			sti_rcu_call(&executor->rcu, executor_stop_rcu); /* takes our reference */
+		else
+			stasis_object_unref(executor);
+		errno = EDEADLK;
+		return NULL;
+	}
+	pthread_mutex_lock(&executor->shutdown_lock);
+	if (!executor->joined) {
+		/* Everybody who has not seen REFUSING pushes and schedules before this returns. */
+		sti_rcu_synchronize();
+		executor_stop(executor);
+		for (unsigned i = 0; i < executor->n_workers; i++)
+			pthread_join(executor->workers[i].thread, NULL);
+		executor->joined = true;
+	}
+	pthread_mutex_unlock(&executor->shutdown_lock);
+	return stasis_object_unref(executor);
+}
+
+/* --- the beginning --- */
+
+static unsigned usable_cpus(void)
+{
+	cpu_set_t set;
+	long n;
+
+	/* Fails on machines of more CPUs than fit into the set. */
+	if (sched_getaffinity(0, sizeof(set), &set) == 0)
+		n = CPU_COUNT(&set);
+	else
+		n = sysconf(_SC_NPROCESSORS_ONLN);
+	if (n < 1)
+		return 1;
+	return n < (long)STASIS_THREADS_MAX ? (unsigned)n : STASIS_THREADS_MAX;
+}
+
+static int worker_init(struct stasis_executor *executor, struct sti_worker *worker, unsigned n)
+{
+	memset((void *)worker, 0, sizeof(*worker));
+	sti_runqueue_init(&worker->queue);
+	sti_eventcount_init(&worker->event);
+	worker->executor = executor;
+	worker->seen = sti_alloc_zeroed(n * sizeof(*worker->seen));
+	return worker->seen != NULL ? 0 : -ENOMEM;
+}
+
+static int worker_start(struct stasis_executor *executor, unsigned i)
+{
+	char name[16];
+	int error;
+
+	/* Relaxed: the thread is created after this. */
+	atomic_fetch_add_explicit(&executor->holders, 1, memory_order_relaxed);
+	error = pthread_create(&executor->workers[i].thread, NULL, sti_worker_main,
+			       &executor->workers[i]);
+	if (error != 0) {
+		atomic_fetch_sub_explicit(&executor->holders, 1, memory_order_relaxed);
+		return -error;
+	}
+	snprintf(name, sizeof(name), "%.10s-%u", executor->name, i % 10000);
+	pthread_setname_np(executor->workers[i].thread, name);
+	return 0;
+}
+
+/* Starts the workers with all signals blocked: handlers belong to the application's threads. */
+static int executor_start(struct stasis_executor *executor)
+{
+	unsigned n = executor->n_workers;
+	sigset_t all, old;
+	int result = 0;
+
+	executor->n_workers = 0;
+	for (unsigned i = 0; i < n && result == 0; i++) {
+		result = worker_init(executor, &executor->workers[i], n);
+		executor->n_workers = i + 1;
+	}
+	if (result != 0)
+		return result;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
+	sti_rcu_start();
+	for (unsigned i = 0; i < n && result == 0; i++) {
+		result = worker_start(executor, i);
+		if (result != 0) {
+			/* Those that run see only what exists. */
+			executor_stop(executor);
+			for (unsigned j = 0; j < i; j++)
+				pthread_join(executor->workers[j].thread, NULL);
+		}
+	}
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
+	return result;
+}
+
+static struct stasis_executor *executor_new(const struct stasis_executor_options *options)
+{
+	struct stasis_executor *executor;
+	unsigned n = options->threads != 0 ? options->threads : usable_cpus();
+
+	executor = sti_object_new(STI_KIND_EXECUTOR, STI_MEM_KEEP, STI_CACHELINE, sizeof(*executor),
+				  executor_destroy);
+	if (executor == NULL)
+		return NULL;
+	pthread_mutex_init(&executor->lock, NULL);
+	pthread_mutex_init(&executor->shutdown_lock, NULL);
+	sti_eventcount_init(&executor->drained);
+	atomic_init(&executor->holders, 1);
+	executor->wait = options->wait;
+	executor->spin_ns = options->spin_ns != 0 ? options->spin_ns : SPIN_NS_DEFAULT;
+	snprintf(executor->name, sizeof(executor->name), "%s",
+		 options->name != NULL ? options->name : "stasis");
+	executor->workers = sti_alloc_aligned(STI_CACHELINE, n * sizeof(*executor->workers));
+	if (executor->workers != NULL)
+		executor->n_workers = n;
+	return executor;
+}
+
+struct stasis_executor *stasis_executor_create(const struct stasis_executor_options *given)
+{
+	struct stasis_executor_options options;
+	struct stasis_executor *executor;
+	int result = sti_options_copy(&options, sizeof(options), given);
+
+	if (result == 0 && (options.threads > STASIS_THREADS_MAX ||
+			    (unsigned)options.wait > STASIS_WAIT_SPIN))
+		result = -EINVAL;
+	if (result != 0) {
+		errno = -result;
+		return NULL;
+	}
+	executor = executor_new(&options);
+	if (executor == NULL) {
+		errno = ENOMEM;
+		return NULL;
+	}
+	result = executor->n_workers > 0 ? executor_start(executor) : -ENOMEM;
+	if (result != 0) {
+		executor_free(executor);
+		errno = -result;
+		return NULL;
+	}
+	return executor;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* sync/rcu.c — the glue to liburcu. See rcu.h. */
+
+#include "sync/rcu.h"
+
+#if STI_TSAN
+void __tsan_acquire(void *addr);
+void __tsan_release(void *addr);
+
+static char grace; /* stands for "a grace period has passed" */
+
+void sti_rcu_read_lock(void)
+{
+	urcu_bp_read_lock();
+}
+
+void sti_rcu_read_unlock(void)
+{
+	__tsan_release(&grace);
+	urcu_bp_read_unlock();
+}
+#endif
+
+void sti_rcu_start(void)
+{
+	urcu_bp_get_default_call_rcu_data();
+}
+
+static void rcu_run(struct rcu_head *urcu)
+{
+	struct sti_rcu_head *head = sti_container_of(urcu, struct sti_rcu_head, urcu);
+
+#if STI_TSAN
+	__tsan_acquire(&grace);
+#endif
+	head->func(head);
+}
+
+void sti_rcu_call(struct sti_rcu_head *head, void (*func)(struct sti_rcu_head *head))
+{
+	head->func = func;
+#if STI_TSAN
+	__tsan_release(&grace);
+#endif
+	urcu_bp_call_rcu(&head->urcu, rcu_run);
+}
+
+void sti_rcu_synchronize(void)
+{
+#if STI_TSAN
+	__tsan_release(&grace);
+#endif
+	urcu_bp_synchronize_rcu();
+#if STI_TSAN
+	__tsan_acquire(&grace);
+#endif
+}
+
+void sti_rcu_barrier(void)
+{
+	urcu_bp_barrier();
+#if STI_TSAN
+	__tsan_acquire(&grace);
+#endif
+}
