@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* subscriber.c — see subscriber.h */
+
+#include "subscriber.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+int sb_subscriber_init(struct sb_subscriber *sub, unsigned index, unsigned n_publishers,
+		       uint64_t ack)
+{
+	memset(sub, 0, sizeof(*sub));
+	sub->index = index;
+	sub->n_publishers = n_publishers;
+	sub->ack_mask = ack - 1;
+	sub->next = sub->next_few;
+	if (n_publishers > SB_PUBLISHERS_FEW) {
+		size_t size = (n_publishers * sizeof(uint64_t) + 63) / 64 * 64;
+
+		sub->next = aligned_alloc(64, size);
+		if (sub->next == NULL)
+			return -ENOMEM;
+		memset(sub->next, 0, size);
+	}
+	return 0;
+}
+
+void sb_subscriber_deinit(struct sb_subscriber *sub)
+{
+	if (sub->next != sub->next_few)
+		free(sub->next);
+	sub->next = NULL;
+}
+
+void sb_subscriber_fault(struct sb_subscriber *sub, enum sb_fault fault, uint64_t expected,
+			 uint64_t got)
+{
+	if (sub->fault != SB_FAULT_NONE)
+		return;
+	sub->fault = fault;
+	sub->expected = expected;
+	sub->got = got;
+}
+
+bool sb_subscriber_failed(const struct sb_subscriber *sub, uint64_t published, char *text,
+			  size_t size)
+{
+	uint64_t count = sb_subscriber_count(sub);
+
+	switch (sub->fault) {
+	case SB_FAULT_SEQUENCE:
+		snprintf(text, size,
+			 "subscriber %u: expected sequence %" PRIu64
+			 " of a publisher, got %" PRIu64,
+			 sub->index, sub->expected, sub->got);
+		return true;
+	case SB_FAULT_PUBLISHER:
+		snprintf(text, size,
+			 "subscriber %u: a message of publisher %" PRIu64
+			 ", of which there are %" PRIu64,
+			 sub->index, sub->got, sub->expected);
+		return true;
+	case SB_FAULT_OVERLAP:
+		snprintf(text, size, "subscriber %u: two callbacks at once", sub->index);
+		return true;
+	case SB_FAULT_NONE:
+		break;
+	}
+	if (count == published)
+		return false;
+	snprintf(text, size, "subscriber %u: %" PRIu64 " published, %" PRIu64 " delivered",
+		 sub->index, published, count);
+	return true;
+}

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef SB_SUBSCRIBER_H
+#define SB_SUBSCRIBER_H
+
+/* subscriber.h — what every callback does: checks the message and counts it
+ *
+ * The payload of every message begins with a stamp. Each subscriber expects from each publisher the
+ * stamps 0, 1, 2, ... without exception, so a loss, a repetition or a change of order is found at
+ * once; a mark that is set during the callback finds callbacks that overlap.
+ *
+ * Threads: sb_deliver() and the private fields are for the thread that runs the callback; which one
+ *          that is may change if the engine orders the callbacks, which is its duty. Publishers
+ *          read acked, the main thread count; the rest is read when everything has ended.
+ */
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/compiler.h"
+
+/* The beginning of every payload. */
+struct sb_stamp {
+	uint32_t publisher;
+	uint32_t flags; /* SB_STAMP_* */
+	uint64_t sequence;
+};
+
+/* The same message again and again: only to be counted. */
+#define SB_STAMP_REPEATED 1u
+
+#define SB_PAYLOAD_MIN sizeof(struct sb_stamp)
+
+enum sb_fault {
+	SB_FAULT_NONE,
+	SB_FAULT_SEQUENCE,
+	SB_FAULT_PUBLISHER,
+	SB_FAULT_OVERLAP,
+};
+
+#define SB_PUBLISHERS_FEW 4u
+
+struct sb_subscriber {
+	/* callback only; count: any thread may read */
+	alignas(STI_CACHELINE) _Atomic uint64_t count;
+	_Atomic uint32_t busy;
+	/* const after init */
+	uint32_t n_publishers;
+	uint64_t ack_mask;
+	uint64_t *next; /* by publisher; what it points to: callback only */
+	uint64_t next_few[SB_PUBLISHERS_FEW];
+
+	/* callback writes, now and then; publishers read */
+	alignas(STI_CACHELINE) _Atomic uint64_t acked;
+	/* callback only, when something is wrong */
+	enum sb_fault fault; /* the first */
+	uint64_t expected;   /* what was expected there, and what came */
+	uint64_t got;
+	/* const after init */
+	uint32_t index;
+	void *data; /* the engine's */
+};
+
+/* acked follows count in steps of ack, a power of two. 0 or -ENOMEM. */
+int sb_subscriber_init(struct sb_subscriber *sub, unsigned index, unsigned n_publishers,
+		       uint64_t ack);
+void sb_subscriber_deinit(struct sb_subscriber *sub);
+
+/* Says in text what is wrong, given that so many messages were published; false: nothing is. */
+bool sb_subscriber_failed(const struct sb_subscriber *sub, uint64_t published, char *text,
+			  size_t size);
+
+void sb_subscriber_fault(struct sb_subscriber *sub, enum sb_fault fault, uint64_t expected,
+			 uint64_t got);
+
+static inline void sb_deliver(struct sb_subscriber *sub, const struct sb_stamp *stamp)
+{
+	/* Relaxed, all: one thread at a time writes; others take a hint from what they read, or
+	 * look when it has ended. Plain loads and stores: checking must cost next to nothing. */
+	uint64_t count = atomic_load_explicit(&sub->count, memory_order_relaxed) + 1;
+
+	if (sti_unlikely(atomic_load_explicit(&sub->busy, memory_order_relaxed) != 0))
+		sb_subscriber_fault(sub, SB_FAULT_OVERLAP, 0, 1);
+	atomic_store_explicit(&sub->busy, 1, memory_order_relaxed);
+
+	if (sti_unlikely(stamp->publisher >= sub->n_publishers)) {
+		sb_subscriber_fault(sub, SB_FAULT_PUBLISHER, sub->n_publishers, stamp->publisher);
+	} else if (!(stamp->flags & SB_STAMP_REPEATED)) {
+		uint64_t *next = &sub->next[stamp->publisher];
+
+		if (sti_unlikely(stamp->sequence != *next))
+			sb_subscriber_fault(sub, SB_FAULT_SEQUENCE, *next, stamp->sequence);
+		*next = stamp->sequence + 1;
+	}
+
+	atomic_store_explicit(&sub->count, count, memory_order_relaxed);
+	if ((count & sub->ack_mask) == 0)
+		atomic_store_explicit(&sub->acked, count, memory_order_relaxed);
+	atomic_store_explicit(&sub->busy, 0, memory_order_relaxed);
+}
+
+static inline uint64_t sb_subscriber_count(const struct sb_subscriber *sub)
+{
+	/* Relaxed: see sb_deliver(). */
+	return atomic_load_explicit(&sub->count, memory_order_relaxed);
+}
+
+#endif

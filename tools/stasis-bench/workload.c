@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* workload.c — see workload.h */
+
+#include "workload.h"
+
+#include <assert.h>
+#include <string.h>
+
+#define THROUGHPUT(p, s, m, b)                                                                     \
+	.kind = SB_KIND_THROUGHPUT, .topology = { (p), (s), (m) }, .baselines = (b)
+#define QUEUES (SB_BASELINE_RING | SB_BASELINE_CK | SB_BASELINE_MUTEX)
+
+/* clang-format off */
+const struct sb_workload sb_workloads[] = {
+	/* First: it counts what the library allocates, and memory that threads of other workloads
+	 * have left would be recycled. */
+	{ "memory", NULL, "bytes per topic, idle subscription, message and queued message",
+	  .kind = SB_KIND_MEMORY },
+	{ "idle", NULL, "CPU time of an executor with idle subscriptions",
+	  .kind = SB_KIND_IDLE },
+	{ "1:1", NULL, "a message made, stamped, published, delivered and freed",
+	  THROUGHPUT(1, 1, SB_MODE_TAKE, QUEUES) },
+	{ "republish", NULL, "one message published again and again",
+	  THROUGHPUT(1, 1, SB_MODE_REPUBLISH, SB_BASELINE_RING) },
+	{ "1:10", "fanout", "10 subscribers, one publish at a time",
+	  THROUGHPUT(1, 10, SB_MODE_TAKE, SB_BASELINE_MUTEX) },
+	{ "1:100", "fanout", "100 subscribers, one publish at a time",
+	  THROUGHPUT(1, 100, SB_MODE_TAKE, SB_BASELINE_MUTEX) },
+	{ "1:1000", "fanout", "1000 subscribers, one publish at a time",
+	  THROUGHPUT(1, 1000, SB_MODE_TAKE, SB_BASELINE_MUTEX) },
+	{ "batch-1:10", "batch", "10 subscribers, 64 messages with one publish",
+	  THROUGHPUT(1, 10, SB_MODE_BATCH, SB_BASELINE_MUTEX) },
+	{ "batch-1:100", "batch", "100 subscribers, 64 messages with one publish",
+	  THROUGHPUT(1, 100, SB_MODE_BATCH, SB_BASELINE_MUTEX) },
+	{ "batch-1:1000", "batch", "1000 subscribers, 64 messages with one publish",
+	  THROUGHPUT(1, 1000, SB_MODE_BATCH, SB_BASELINE_MUTEX) },
+	{ "2:1", "fanin", "2 threads publish to one subscriber",
+	  THROUGHPUT(2, 1, SB_MODE_TAKE, QUEUES) },
+	{ "4:1", "fanin", "4 threads publish to one subscriber",
+	  THROUGHPUT(4, 1, SB_MODE_TAKE, QUEUES) },
+	{ "16:1", "fanin", "16 threads publish to one subscriber",
+	  THROUGHPUT(16, 1, SB_MODE_TAKE, QUEUES) },
+	{ "64:1", "fanin", "64 threads publish to one subscriber",
+	  THROUGHPUT(64, 1, SB_MODE_TAKE, QUEUES) },
+	{ "topology", NULL, "--publishers threads to --subscribers, one publish at a time",
+	  THROUGHPUT(0, 0, SB_MODE_TAKE, QUEUES) },
+	{ "latency-spin", "latency", "publish to callback, paced; the worker never sleeps",
+	  .kind = SB_KIND_LATENCY, .wait = STASIS_WAIT_SPIN },
+	{ "latency-spin-park", "latency", "the same; the worker spins, then sleeps (the default)",
+	  .kind = SB_KIND_LATENCY, .wait = STASIS_WAIT_SPIN_PARK },
+	{ "latency-park", "latency", "the same; the worker sleeps at once",
+	  .kind = SB_KIND_LATENCY, .wait = STASIS_WAIT_PARK },
+};
+/* clang-format on */
+
+const size_t sb_n_workloads = sizeof(sb_workloads) / sizeof(sb_workloads[0]);
+
+static_assert(sizeof(sb_workloads) / sizeof(sb_workloads[0]) <= SB_WORKLOADS_MAX,
+	      "choices have room for all workloads");
+
+bool sb_workload_select(bool selected[SB_WORKLOADS_MAX], const char *name)
+{
+	bool found = false;
+
+	for (size_t i = 0; i < sb_n_workloads; i++) {
+		const struct sb_workload *workload = &sb_workloads[i];
+		bool topology = workload->kind == SB_KIND_THROUGHPUT &&
+				workload->topology.publishers == 0;
+
+		if (strcmp(name, workload->name) == 0 ||
+		    (workload->group != NULL && strcmp(name, workload->group) == 0) ||
+		    (strcmp(name, "all") == 0 && !topology))
+			found = selected[i] = true;
+	}
+	return found;
+}
+
+void sb_workload_list(FILE *stream)
+{
+	for (size_t i = 0; i < sb_n_workloads; i++) {
+		const struct sb_workload *workload = &sb_workloads[i];
+
+		fprintf(stream, "%-18s %-9s %s\n", workload->name,
+			workload->group != NULL ? workload->group : "", workload->text);
+	}
+	fprintf(stream, "%-18s %-9s %s\n", "all", "", "all of these but topology");
+}
