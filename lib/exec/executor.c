@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* exec/executor.c — life of a pool; scheduling, draining, closing. The phases are in executor.h. */
+/* exec/executor.c — life of a pool and its members. The phases are in executor.h. */
 
 #include "exec/executor.h"
 
@@ -17,7 +17,6 @@
 #include "base/options.h"
 
 #define SPIN_NS_DEFAULT 20000u
-#define DRAIN_LOOK_NS 1000000u
 
 static uint32_t executor_phase(const struct stasis_executor *executor)
 {
@@ -25,8 +24,9 @@ static uint32_t executor_phase(const struct stasis_executor *executor)
 	return atomic_load_explicit(&executor->phase, memory_order_seq_cst);
 }
 
-/* Is the calling thread delivering for this executor? */
-static bool executor_is_current(const struct stasis_executor *executor)
+/* --- members --- */
+
+bool sti_executor_is_current(const struct stasis_executor *executor)
 {
 	for (const struct sti_context *context = sti_context_current(); context != NULL;
 	     context = context->outer) {
@@ -36,119 +36,10 @@ static bool executor_is_current(const struct stasis_executor *executor)
 	return false;
 }
 
-/* --- scheduling --- */
-
-/* Wakes one worker to be the watcher. False: nobody is parked. */
-static bool executor_appoint(struct stasis_executor *executor)
-{
-	for (unsigned i = 0; i < executor->n_workers; i++) {
-		struct sti_worker *worker = &executor->workers[i];
-
-		/* Relaxed: a hint; sti_worker_wake() decides. */
-		if (atomic_load_explicit(&worker->state, memory_order_relaxed) != STI_WORKER_PARKED)
-			continue;
-		/* S3: before the wake-up, so that it finds it. */
-		atomic_store_explicit(&worker->appointed, 1, memory_order_seq_cst);
-		if (sti_worker_wake(worker))
-			return true;
-		/* S3: it was awake after all; unless it has taken it, look for another. */
-		if (!atomic_exchange_explicit(&worker->appointed, 0, memory_order_seq_cst))
-			return true;
-	}
-	return false;
-}
-
-static bool executor_has_parked(const struct stasis_executor *executor)
-{
-	/* S2: before sti_executor_watch() looks at the watcher, and after it has cleared it. */
-	return atomic_load_explicit(&executor->n_parked, memory_order_seq_cst) > 0;
-}
-
-void sti_executor_watch(struct stasis_executor *executor)
-{
-	while (executor_has_parked(executor)) {
-		uint32_t none = 0;
-
-		/* S2: after the caller's look at a worker's state; pairs with watch_end(). The look
-		 * is cheaper than the CAS, which is for one of several to appoint. */
-		if (atomic_load_explicit(&executor->watcher, memory_order_seq_cst) != 0 ||
-		    !atomic_compare_exchange_strong_explicit(&executor->watcher, &none, 1,
-							     memory_order_seq_cst,
-							     memory_order_relaxed))
-			return;
-		if (executor_appoint(executor))
-			return;
-		/* S2: all were awake. One that has parked since has seen the flag set, and relies
-		 * on another look; pairs with worker_may_sleep(). */
-		atomic_store_explicit(&executor->watcher, 0, memory_order_seq_cst);
-	}
-}
-
-void sti_executor_schedule(struct sti_mailbox *mailbox)
-{
-	struct stasis_executor *executor = mailbox->executor;
-	const struct sti_context *context = sti_context_current();
-	/* Relaxed: a hint. */
-	unsigned home = atomic_load_explicit(&mailbox->home, memory_order_relaxed);
-	struct sti_worker *worker;
-
-	/* What a callback wakes is best run by its own worker: the message is in its cache. */
-	if (context != NULL && context->executor == executor && context->worker != NULL)
-		home = (unsigned)(context->worker - executor->workers);
-	worker = &executor->workers[home];
-	sti_runqueue_push(&worker->queue, mailbox);
-	/* S1: after the push; pairs with worker_set_state() in worker_sleep(). */
-	switch (atomic_load_explicit(&worker->state, memory_order_seq_cst)) {
-	case STI_WORKER_PARKED:
-		sti_worker_wake(worker);
-		break;
-	case STI_WORKER_RUNNING:
-		if (executor->n_workers > 1)
-			sti_executor_watch(executor);
-		break;
-	default:
-		break;
-	}
-}
-
-void sti_executor_submit(struct sti_mailbox *mailbox)
-{
-	struct sti_context context;
-	bool refusing;
-
-	sti_rcu_read_lock();
-	/* A2: if not set, workers live at least until this read section ends; pairs with R2 in
-	 * executor_begin_close(). */
-	refusing = atomic_load_explicit(&mailbox->flags, memory_order_acquire) &
-		   STI_MAILBOX_REFUSING;
-	if (!refusing)
-		sti_executor_schedule(mailbox);
-	sti_rcu_read_unlock();
-	if (!refusing)
-		return;
-	sti_context_enter(&context, mailbox->executor, NULL);
-	sti_mailbox_run_out(mailbox, &context);
-	sti_context_leave(&context);
-}
-
-int sti_executor_close(struct sti_mailbox *mailbox)
-{
-	enum sti_push push;
-
-	sti_rcu_read_lock();
-	push = sti_mpsc_close(&mailbox->tail);
-	sti_rcu_read_unlock();
-	if (push & STI_PUSH_WAKE)
-		sti_executor_submit(mailbox);
-	return push & STI_PUSH_ENDED ? -EALREADY : 0;
-}
-
 bool sti_executor_alone(const struct stasis_executor *executor)
 {
-	return executor->n_workers == 1 && executor_is_current(executor);
+	return executor->n_workers == 1 && sti_executor_is_current(executor);
 }
-
-/* --- members --- */
 
 int sti_executor_attach(struct stasis_executor *executor, struct sti_mailbox *mailbox)
 {
@@ -188,114 +79,6 @@ void sti_executor_detach(struct stasis_executor *executor, struct sti_mailbox *m
 	executor->detached_delivered +=
 		atomic_load_explicit(&mailbox->delivered, memory_order_relaxed);
 	pthread_mutex_unlock(&executor->lock);
-}
-
-/* --- draining --- */
-
-struct drain_target {
-	struct sti_mailbox *mailbox; /* referenced */
-	uint64_t pushed;
-	bool closed;
-};
-
-static bool target_reached(const struct drain_target *target)
-{
-	const struct sti_mailbox *mailbox = target->mailbox;
-
-	if (target->closed) {
-		/* A1: pairs with R1 where DONE is set. */
-		return atomic_load_explicit(&mailbox->flags, memory_order_acquire) &
-		       STI_MAILBOX_DONE;
-	}
-	/* A1: what the callbacks did; pairs with R1 in deliver_batch(). */
-	return atomic_load_explicit(&mailbox->delivered, memory_order_acquire) >= target->pushed;
-}
-
-static struct drain_target *drain_targets(struct stasis_executor *executor, size_t *np)
-{
-	struct drain_target *targets;
-	size_t n = 0;
-
-	pthread_mutex_lock(&executor->lock);
-	targets = sti_alloc((executor->n_members + 1) * sizeof(*targets));
-	for (struct sti_mailbox *mailbox = executor->members; targets != NULL && mailbox != NULL;
-	     mailbox = mailbox->member_next) {
-		struct drain_target *target = &targets[n++];
-
-		target->mailbox = sti_object_ref_n(mailbox, 1);
-		sti_rcu_read_lock();
-		target->closed = sti_mpsc_is_closed(&mailbox->tail);
-		target->pushed = sti_mpsc_pushed(&mailbox->head);
-		sti_rcu_read_unlock();
-	}
-	pthread_mutex_unlock(&executor->lock);
-	*np = n;
-	return targets;
-}
-
-/* Waits until reached(arg) holds; workers signal after each round. */
-static void drain_wait(struct stasis_executor *executor, bool (*reached)(const void *arg),
-		       const void *arg)
-{
-	for (;;) {
-		uint32_t value = sti_eventcount_value(&executor->drained);
-
-		if (reached(arg))
-			return;
-		/* With a limit: workers look for drainers without an order to rely on. */
-		sti_eventcount_wait(&executor->drained, value, DRAIN_LOOK_NS);
-	}
-}
-
-static bool drain_target_reached(const void *arg)
-{
-	return target_reached(arg);
-}
-
-struct drain_flush {
-	const struct sti_worker *worker;
-	uint32_t flushes;
-};
-
-static bool drain_flush_reached(const void *arg)
-{
-	const struct drain_flush *flush = arg;
-
-	/* A1: the references are dropped; pairs with R1 in worker_settle(). */
-	return !atomic_load_explicit(&flush->worker->owing, memory_order_acquire) ||
-	       atomic_load_explicit(&flush->worker->flushes, memory_order_acquire) != /* A1 */
-		       flush->flushes;
-}
-
-int stasis_executor_drain(struct stasis_executor *executor)
-{
-	struct drain_target *targets;
-	size_t n;
-
-	if (executor == NULL)
-		return -EINVAL;
-	if (executor_is_current(executor))
-		return -EDEADLK;
-	targets = drain_targets(executor, &n);
-	if (targets == NULL)
-		return -ENOMEM;
-	/* Relaxed: see worker_settle(). */
-	atomic_fetch_add_explicit(&executor->drainers, 1, memory_order_relaxed);
-	for (size_t i = 0; i < n; i++)
-		drain_wait(executor, drain_target_reached, &targets[i]);
-	for (unsigned i = 0; i < executor->n_workers; i++) {
-		struct drain_flush flush = { .worker = &executor->workers[i] };
-
-		/* A1: as in drain_flush_reached(). */
-		flush.flushes = atomic_load_explicit(&flush.worker->flushes, memory_order_acquire);
-		drain_wait(executor, drain_flush_reached, &flush);
-	}
-	/* Relaxed: as above. */
-	atomic_fetch_sub_explicit(&executor->drainers, 1, memory_order_relaxed);
-	for (size_t i = 0; i < n; i++)
-		stasis_object_unref(targets[i].mailbox);
-	sti_free(targets);
-	return 0;
 }
 
 /* --- the end --- */
@@ -358,7 +141,7 @@ static bool executor_begin_close(struct stasis_executor *executor)
 		atomic_store_explicit(&executor->phase, STI_EXECUTOR_CLOSING, memory_order_seq_cst);
 		for (struct sti_mailbox *mailbox = executor->members; mailbox != NULL;
 		     mailbox = mailbox->member_next) {
-			/* R2: pairs with A2 in sti_executor_submit() and in publish.c. */
+			/* R2: pairs with A2 in schedule.c and publish.c. */
 			atomic_fetch_or_explicit(&mailbox->flags, STI_MAILBOX_REFUSING,
 						 memory_order_release);
 		}
@@ -378,7 +161,7 @@ struct stasis_executor *stasis_executor_shutdown(struct stasis_executor *executo
 	first = executor_begin_close(executor);
 	/* Now it cannot become the default any more. */
 	sti_executor_default_clear(executor);
-	if (executor_is_current(executor)) {
+	if (sti_executor_is_current(executor)) {
 		if (first)
 			sti_rcu_call(&executor->rcu, executor_stop_rcu); /* takes our reference */
 		else

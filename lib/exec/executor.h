@@ -85,7 +85,10 @@ void sti_executor_schedule(struct sti_mailbox *mailbox);
  * are no workers any more. */
 void sti_executor_submit(struct sti_mailbox *mailbox);
 
-/* Is the calling thread the executor's only worker? */
+/* Is the calling thread delivering for this executor? */
+bool sti_executor_is_current(const struct stasis_executor *executor);
+
+/* Is it its only worker? */
 bool sti_executor_alone(const struct stasis_executor *executor);
 
 /* Makes sure that somebody watches while a worker is busy. */

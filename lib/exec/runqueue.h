@@ -22,7 +22,7 @@
  *   A3  load-acquire tail        <- R3
  *   R4  CAS head                 -> A4  the slot is read before it is reused
  *   A4  load-acquire head        <- R4  (owner, in slots_put)
- *   S1  CAS inbox, then load of the worker's state in executor.c: see worker.h.
+ *   S1  CAS inbox, then load of the worker's state in schedule.c: see worker.h.
  */
 
 #include <stdalign.h>

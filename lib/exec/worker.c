@@ -88,7 +88,7 @@ static void worker_settle(struct sti_worker *worker)
 
 	if (atomic_load_explicit(&worker->owing, memory_order_relaxed)) {
 		sti_release_flush(&worker->context.release);
-		/* R1: the references are dropped; pairs with A1 in executor.c. */
+		/* R1: the references are dropped; pairs with A1 in drain.c. */
 		atomic_store_explicit(&worker->owing, 0, memory_order_release);
 		/* R1: ditto. */
 		atomic_store_explicit(&worker->flushes, flushes + 1, memory_order_release);
