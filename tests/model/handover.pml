@@ -39,8 +39,8 @@
  *   - by the closer, after setting FINAL, with the position found in tail;
  *   - by whoever goes on from a closed ring to the next, the one who has closed it included, before
  *     it moves tail_ring. The message goes to the next ring, but the mailbox may rest at this one.
- *     After a claim that follows CLOSED nobody rests here again (I2), so those who begin at the next
- *     ring need not look.
+ *     After a claim that follows CLOSED nobody rests here again (I2), so those who begin at the
+ *     next ring need not look.
  *
  * Having stored idle_at the worker may touch nothing of the mailbox any more, and the ring only
  * because it is in an RCU read section that it entered before: another worker may have come,
@@ -62,10 +62,10 @@
  *
  * Configurations
  *   (none)   two producers with two items each, a closer, two workers
- *   STOPPED  producer 0 may stop for ever once it has reserved a slot or closed a ring, before each
- *            further step that changes a shared word. One place is left out: between winning a
- *            claim and scheduling, which is one step here. A thread stopped there has the mailbox
- *            in its hands, and delays it until it runs again.
+ *   STOPPED  producer 0 has one item, and may stop for ever once it has reserved a slot or closed a
+ *            ring, before each further step that changes a shared word. One place is left out:
+ *            between winning a claim and scheduling, which is one step here. A thread stopped there
+ *            has the mailbox in its hands, and delays it until it runs again.
  * Events that a configuration cannot reach (see check.h)
  *   NEVER default  stopped_at_hole
  *
@@ -81,15 +81,15 @@
  *   BROKEN_CLOSER_SILENT  lost_wakeup
  *       the closer does not claim: nobody comes to deliver the final message
  *   BROKEN_WALKER_SILENT  lost_wakeup
- *       those who go on from a closed ring do not claim: the mailbox rests there, while the messages
- *       go to the next
+ *       those who go on from a closed ring do not claim: the mailbox rests there, while the
+ *       messages go to the next
  *   BROKEN_REST_UNPROTECTED  use_after_free
  *       the worker looks at tail outside a read section, after somebody else has run the mailbox
  *   BROKEN_EXACT  lost_wakeup
  *       == in place of <=: only the producer of the slot claims, and that one is stopped
  *   BROKEN_MOVE_FIRST  lost_wakeup
- *       tail_ring is moved before the claim, by a producer that is stopped then: the others begin at
- *       the next ring
+ *       tail_ring is moved before the claim, by a producer that is stopped then: the others begin
+ *       at the next ring
  */
 #include "check.h"
 
@@ -97,6 +97,11 @@
 #define NOBODY 255
 #ifndef ITEMS
 #define ITEMS 2 /* of each producer */
+#endif
+#ifdef STOPPED
+#define MINE (_pid == 0 -> 1 : ITEMS) /* it is enough to stop in the first push */
+#else
+#define MINE ITEMS
 #endif
 #define RINGS 2
 
@@ -232,7 +237,7 @@ push:
 	atomic {
 		FIRST_COMES_FIRST;
 		if
-		:: k == ITEMS || final_delivered -> goto end_done
+		:: k == MINE || final_delivered -> goto end_done
 		:: else
 		fi;
 		k++;

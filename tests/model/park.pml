@@ -3,30 +3,30 @@
  * park.pml - workers that sleep on an event count, and being woken
  *
  * Models lib/exec/:
- *   scheduler  sti_executor_schedule by a publisher: a mailbox into a worker's inbox, then a wake
- *   worker     take a mailbox and run it; if there is none, park; with STEAL, from any inbox
- *   shutdown   stop flag, wake, join; then, more than the code needs, the rest is run
- * and the event count below it (lib/sync), with the futex that it stands on. Which mailbox it is
- * does not matter here, so an inbox is a count. That a mailbox is in one inbox at a time is in
- * handover.pml.
+ *   scheduler  sti_executor_schedule by a publisher: a mailbox into a worker's queue, then a wake
+ *   worker     sti_worker_main: take a mailbox and run it; if there is none, worker_sleep
+ *   shutdown   stasis_executor_shutdown, from the store of STOPPING on: wake, join
+ * and the event count below it, lib/sync/eventcount.c, with the futex that it stands on. Which
+ * mailbox it is does not matter here, so a queue is a count. That a mailbox is in one queue at a
+ * time is in handover.pml; what becomes of those behind a callback that takes long, in watch.pml.
  *
  * Spin explores every interleaving of sequentially consistent steps. What the code needs of that
  * order: P and R, I and S of the table are seq_cst, and so are the store of stop and its load at R.
  *
  * Words
- *   inbox[w]  mailboxes waiting
- *   state[w]  AWAKE or PARKED. PARKED is an announcement: one more look, then sleep. Whoever
- *             changes it back to AWAKE by exchange, one and only one, owes the worker an increment
- *             of ec.
+ *   queue[w]  mailboxes waiting
+ *   state[w]  AWAKE, which is RUNNING or SPINNING, or PARKED. PARKED is an announcement: one more
+ *             look, then sleep. Whoever exchanges it for AWAKE, one and only one, owes the worker
+ *             an increment of ec.
  *   ec[w]     event count: value << 1 | WAITERS. The waiter sets WAITERS by CAS before it goes to
  *             sleep; an increment that finds it set clears it, then wakes. Otherwise it makes no
  *             system call.
  *   stop      set once
  *
  *   Scheduler                                Worker that has found no work
- *     I   inbox += 1                           V   v = value of ec
+ *     I   queue += 1                           V   v = value of ec
  *     S   state == PARKED, and exchange        P   state = PARKED
- *         of it for AWAKE gave PARKED?         R   inbox empty, and not stop?
+ *         of it for AWAKE gave PARKED?         R   queue empty, and not stop?
  *           ec += 1; wake if WAITERS                 no:  state = AWAKE, go on
  *                                                    yes: sleep until ec != v, then the same
  *   I before R   the worker sees the mailbox and does not sleep
@@ -34,39 +34,29 @@
  *                makes ec != v, whether the worker is asleep by then or not
  *
  * The futex compares and goes to sleep in one step, and may wake for no reason. A model in which
- * that may happen again and again would hide every lost wake-up, so here it happens once.
+ * that may happen again and again would hide every lost wake-up, so here it happens once. A sleep
+ * with a time limit is the same.
  *
- * A worker ends when it has read stop as set and then found no work: in this order.
- *
- * A worker that is AWAKE may be in a callback that takes long or never returns. So that the
- * mailboxes behind it are not held up (STEAL), a scheduler that finds its worker not PARKED, or
- * loses the exchange, wakes another worker that is; and R looks at all inboxes.
- *
- * Schedulers other than callbacks have finished before the stop: shutdown waits for a grace period
- * between refusing pushes and STOPPING. The library refuses callbacks' pushes then, too. The model
- * is more generous (NESTED): a callback may still schedule, to a worker that may have ended, and
- * shutdown runs what is left in the inboxes once it has joined the workers.
+ * The end. Schedulers have finished before stop is set: that is what the grace period in shutdown
+ * is for. A worker ends when it has read stop as set and then found no work, in this order. A
+ * callback schedules to the queue of the worker that runs it, which looks there before it ends.
  *
  * Not covered: a scheduler stopped for ever between its exchange and its increment. It has told the
  * others that the worker is awake, so the worker sleeps on until that thread runs again.
  *
  * Invariants (the name is printed by a violation)
- *   lost_work  when all have ended, or when nobody can go on, all work has been done
- *   left_over  the workers leave nothing behind, unless a callback scheduled it
+ *   left_over  when all workers have ended, the queues are empty
  *   stuck      (an invalid end state) somebody waits for ever. Shutdown either begins at once after
  *              the last schedule, or waits until all work is done: then it repairs no lost wake-up.
  *
  * Configurations
  *   (none)   two schedulers with two mailboxes each, for any of two workers; shutdown
- *   STEAL    the workers take from each other's inbox; three mailboxes
- *   STUCK    as STEAL, and one callback never returns; no shutdown
- *   NESTED   two mailboxes, and one callback schedules a third, for any worker
- * Events that a configuration cannot reach (see check.h)
- *   NEVER STUCK  stop_seen_when_parked
+ *   STEAL    a worker that finds nothing takes from the other's queue; three mailboxes
+ *   NESTED   three mailboxes, and one callback schedules another
  *
  * Variants that must fail, and how
  *   BROKEN_CHECK_FIRST  stuck
- *       the worker looks into the inbox before it sets PARKED, and not after
+ *       the worker looks into its queue before it sets PARKED, and not after
  *   BROKEN_COUNT_LATE  stuck
  *       v is read after R: the increment may be in it already
  *   BROKEN_NO_WAITERS_BIT  stuck
@@ -79,29 +69,18 @@
  *       R does not look at stop
  *   BROKEN_EXIT_ORDER  left_over
  *       the worker looks for work and then at stop: what was scheduled in between stays behind
- *   BROKEN_NO_REMAINDER  lost_work
- *       (NESTED) shutdown does not run what is left
- *   BROKEN_NO_PEER  lost_work
- *       (STUCK) schedulers wake only the worker they schedule to
- *   BROKEN_OWN_INBOX_ONLY  lost_work
- *       (STUCK) R looks into the worker's own inbox only
+ *   BROKEN_NESTED_ELSEWHERE  left_over
+ *       (NESTED) a callback schedules to another worker, which may have ended
  */
 #include "check.h"
-
-#if defined(STUCK)
-#define STEAL
-#endif
 
 #define SCHEDULERS 2
 #define WORKERS 2
 #define ME (_pid - SCHEDULERS)
 #define OTHER (1 - ME)
-#if defined(NESTED)
-#define ITEMS 1 /* of scheduler 0 */
-#define FEWER 0 /* of scheduler 1: so many less */
-#elif defined(STEAL)
-#define ITEMS 2
-#define FEWER 1
+#if defined(STEAL) || defined(NESTED)
+#define ITEMS 2 /* of scheduler 0 */
+#define FEWER 1 /* of scheduler 1: so many less */
 #else
 #define ITEMS 2
 #define FEWER 0
@@ -116,7 +95,7 @@
 #define WAITERS 1
 #define CHANGED 2
 
-byte inbox[WORKERS];
+byte queue[WORKERS];
 bool state[WORKERS];
 byte ec[WORKERS];
 bool stop;
@@ -130,9 +109,9 @@ bool began;               /* somebody has scheduled */
 #ifdef SPURIOUS
 bool spurious;            /* the futex has woken for no reason, once */
 #endif
-bool nested, hanging;     /* there was the callback that schedules, the one that does not return */
+bool nested;              /* there was the callback that schedules */
 
-hidden byte lost_work, left_over;
+hidden byte left_over;
 
 /* S: wakes worker w if it is PARKED, and then sets `won`. A load that finds it AWAKE, and an
  * exchange that finds it so after all, come to the same: one step. */
@@ -185,19 +164,10 @@ inline schedule()
 		:: began -> w = 1
 		fi;
 		began = true;
-		inbox[w]++;
+		queue[w]++;
 		undone++
 	}
 	try_wake(w);
-#if defined(STEAL) && !defined(BROKEN_NO_PEER)
-	if
-	:: !won ->
-		w = 1 - w;
-		try_wake(w);
-		SEE(peer_woken, won)
-	:: else
-	fi;
-#endif
 	atomic {
 		w = 0;
 		won = false
@@ -218,10 +188,6 @@ again:
 		:: else -> k = 0; publishing--
 		fi
 	}
-#ifdef STUCK
-end_published:
-	false
-#endif
 }
 
 active [WORKERS] proctype worker()
@@ -235,14 +201,14 @@ look:
 #endif
 	atomic {
 		if
-		:: inbox[ME] > 0 -> inbox[ME]--; goto callback
+		:: queue[ME] > 0 -> queue[ME]--; goto callback
 		:: else
 		fi
 #ifdef STEAL
 	}
 	atomic {
 		if
-		:: inbox[OTHER] > 0 -> inbox[OTHER]--; SEE(stolen, true); goto callback
+		:: queue[OTHER] > 0 -> queue[OTHER]--; SEE(stolen, true); goto callback
 		:: else
 		fi;
 #endif
@@ -263,7 +229,7 @@ look:
 #ifdef BROKEN_CHECK_FIRST
 	atomic {
 		if
-		:: inbox[ME] > 0 -> goto look
+		:: queue[ME] > 0 -> goto look
 		:: else
 		fi
 	}
@@ -272,18 +238,10 @@ look:
 	state[ME] = PARKED; /* P */
 	atomic { /* R */
 		if
-		:: inbox[ME] > 0 -> SEE(work_seen_when_parked, true); goto awake
+		:: queue[ME] > 0 -> SEE(work_seen_when_parked, true); goto awake
 		:: else
 		fi
 	}
-#if defined(STEAL) && !defined(BROKEN_OWN_INBOX_ONLY)
-	atomic {
-		if
-		:: inbox[OTHER] > 0 -> goto awake
-		:: else
-		fi
-	}
-#endif
 #endif
 #ifndef BROKEN_STOP_UNSEEN
 	atomic {
@@ -319,9 +277,6 @@ wait:
 		:: else -> SEE(futex_refuses, true); goto wait
 		fi
 	}
-#ifdef STUCK
-end_asleep: /* nothing more will happen: see monitor */
-#endif
 	atomic {
 		if
 		:: !asleep[ME]
@@ -340,40 +295,26 @@ awake:
 callback:
 #ifdef NESTED
 	if
-	:: atomic { !nested -> nested = true }; schedule()
+	:: atomic { !nested -> nested = true };
+#ifdef BROKEN_NESTED_ELSEWHERE
+		schedule()
+#else
+		atomic { /* its worker is AWAKE: no more to do */
+			queue[ME]++;
+			undone++
+		}
+#endif
 	:: true
 	fi;
 #endif
 	atomic {
 		stopping = false;
-#ifdef STUCK
-		if
-		:: !hanging -> hanging = true; goto end_hanging
-		:: true
-		fi;
-#endif
 		undone--;
 		goto look
 	}
-#ifdef STUCK
-end_hanging:
-	false;
-#endif
 end:
 	skip
 }
-
-#ifdef STUCK
-
-/* Runs when nobody else can. */
-active proctype monitor()
-{
-	timeout ->
-	SEE(a_callback_hangs, hanging);
-	CHECK(lost_work, inbox[0] + inbox[1] == 0)
-}
-
-#else
 
 active proctype shutdown()
 {
@@ -390,15 +331,5 @@ active proctype shutdown()
 	:: w = 1; try_wake(w); w = 0; try_wake(w)
 	fi;
 	ended == WORKERS;
-#ifdef NESTED
-	SEE(remainder, inbox[0] + inbox[1] > 0);
-#else
-	CHECK(left_over, inbox[0] + inbox[1] == 0);
-#endif
-#ifndef BROKEN_NO_REMAINDER
-	undone = undone - inbox[0] - inbox[1];
-#endif
-	CHECK(lost_work, undone == 0)
+	CHECK(left_over, queue[0] + queue[1] == 0)
 }
-
-#endif

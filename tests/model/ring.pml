@@ -7,15 +7,15 @@
  *   closer     sti_mpsc_close, which queues the final message
  *   consumer   sti_mpsc_take, and the part of sti_mpsc_rest that goes to the next ring; one thread
  *   counter    sti_mpsc_pushed, with COUNTED
- * The rest of sti_mpsc_rest, by which the owner gives an empty ring up, is in handover.pml; here the
- * consumer simply waits. It also waits at a hole: a slot reserved by a producer that has stopped
- * before filling it. sti_mpsc_push takes fewer looks than sti_mpsc_push_n, and nothing else, so only
- * the long way is modelled, for one item.
+ * The rest of sti_mpsc_rest, by which the owner gives an empty ring up, is in handover.pml; here
+ * the consumer simply waits. It also waits at a hole: a slot reserved by a producer that has
+ * stopped before filling it. sti_mpsc_push takes fewer looks than sti_mpsc_push_n, and nothing
+ * else, so only the long way is modelled, for one item.
  *
  * Spin explores every interleaving of sequentially consistent steps. One statement or atomic block
  * below holds at most one access to a word that another thread writes, or several of which the
- * others cannot tell the order. Here every operation counts as seq_cst; that release and acquire are
- * enough where the code says so is argued in the table of edges in ring.h.
+ * others cannot tell the order. Here every operation counts as seq_cst; that release and acquire
+ * are enough where the code says so is argued in the table of edges in ring.h.
  *
  * Words of one ring, capacity C a power of two
  *   tail        position << 2 | FINAL << 1 | CLOSED. Producers CAS it one position on; a full ring
@@ -25,21 +25,21 @@
  *   head        the consumer's position, published after each batch: licence to reuse the slots.
  *   head_cache  a producer's last look at head, shared by all producers without any order: it may
  *               go back, and a producer may compare it with a tail it read long ago.
- *   next        the ring that follows, of twice the capacity; linked before CLOSED is set.
+ *   next        the ring that follows, a larger one; linked before CLOSED is set.
  * One word of the queue
  *   tail_ring   where a push begins to look. It may lag behind the ring in use, but moves only
  *               forward, and only past closed rings; whoever goes to the next ring moves it along.
  *
- * Full. The distance from head_cache to a tail read some time ago is unsigned: if others have gone on
- * meanwhile and head is past that tail, the ring looks full too. So it counts as full only if tail,
- * read again after head, is still the same.
+ * Full. The distance from head_cache to a tail read some time ago is unsigned: if others have gone
+ * on meanwhile and head is past that tail, the ring looks full too. So it counts as full only if
+ * tail, read again after head, is still the same.
  *
  * Life of a ring
  *   open  --full: link next, set CLOSED-->  closed  --all consumed-->  left, then freed through RCU
  *   open  --CLOSED|FINAL---------------->   final   --all consumed-->  final message, the end
  * Which of the two happens is decided in the one word tail. FINAL is set only on an open ring. OR
- * of CLOSED on a final ring changes nothing, and the producer who did it looks again: a ring that he
- * linked stays empty and is freed with the queue.
+ * of CLOSED on a final ring changes nothing, and the producer who did it looks again: a ring that
+ * he linked stays empty and is freed with the queue.
  *
  * RCU. Pushing and closing are read sections. A ring may be freed once everybody has left who was
  * in a section when it was retired; the model forbids any other touch of a retired ring. So before
@@ -75,8 +75,8 @@
  *   NEVER CLOSERS  no_room
  *   NEVER COUNTED  no_room link_lost closed_twice third_lap
  *   NEVER COUNTED  old_tail_looked_full tail_older_than_head head_cache_goes_back
- *   NEVER CAPPED   walked closer_walked tail_ring_moved_by_another consumer_moves_tail_ring use_of_retired_ring
- *   NEVER CAPPED   final_with_unused_ring
+ *   NEVER CAPPED   walked closer_walked tail_ring_moved_by_another use_of_retired_ring
+ *   NEVER CAPPED   consumer_moves_tail_ring final_with_unused_ring
  *
  * Variants that must fail, and how
  *   BROKEN_FULL  overwritten
@@ -163,7 +163,8 @@
 #define ONE 4 /* one position */
 #define POS(t) ((t) >> 2)
 
-/* Positions are free-running, and their difference is unsigned: a position behind head looks full. */
+/* Positions are free-running, and their difference is unsigned: a position behind head looks full.
+ *  */
 #if defined(BROKEN_FULL)
 #define FULL(r, t, seen) (false)
 #else
@@ -203,7 +204,8 @@ byte total_reserved, total_returned;
 #define COUNT(what) skip
 #endif
 
-hidden byte miscounted, duplicated, lost, reordered, overwritten, late_store, after_final, late_accept;
+hidden byte duplicated, lost, reordered, overwritten, late_store, after_final, late_accept;
+hidden byte miscounted;
 hidden byte wrong_refusal, spurious_full, two_closes, unlinked, use_after_free;
 
 #define TOUCH(r) CHECK(use_after_free, !(retired & BIT(r)) || (grace[r] & BIT(_pid)))

@@ -46,7 +46,7 @@ fail)
 	;;
 *) usage ;;
 esac
-depth=100000
+depth=1000000
 memory_mib=1900
 
 dir=$(mktemp -d)
