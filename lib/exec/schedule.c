@@ -27,13 +27,22 @@ static bool executor_appoint(struct stasis_executor *executor)
 
 static bool executor_has_parked(const struct stasis_executor *executor)
 {
-	/* S2: before sti_executor_watch() looks at the watcher, and after it has cleared it. */
-	return atomic_load_explicit(&executor->n_parked, memory_order_seq_cst) > 0;
+	for (unsigned i = 0; i < executor->n_workers; i++) {
+		/* S2: after the caller has cleared the watcher. Not n_parked: that still counts a
+		 * worker that has been woken and waits for a CPU. */
+		if (atomic_load_explicit(&executor->workers[i].state, memory_order_seq_cst) ==
+		    STI_WORKER_PARKED)
+			return true;
+	}
+	return false;
 }
 
 void sti_executor_watch(struct stasis_executor *executor)
 {
-	while (executor_has_parked(executor)) {
+	/* S2: a cheap look first; one that is about to park looks at us afterwards. */
+	if (atomic_load_explicit(&executor->n_parked, memory_order_seq_cst) == 0)
+		return;
+	do {
 		uint32_t none = 0;
 
 		/* S2: after the caller's look at a worker's state; pairs with watch_end(). The look
@@ -45,10 +54,10 @@ void sti_executor_watch(struct stasis_executor *executor)
 			return;
 		if (executor_appoint(executor))
 			return;
-		/* S2: all were awake. One that has parked since has seen the flag set, and relies
-		 * on another look; pairs with worker_may_sleep(). */
+		/* S2: all were awake. One that has parked since saw the flag set and relies on
+		 * another look; pairs with worker_may_sleep(). */
 		atomic_store_explicit(&executor->watcher, 0, memory_order_seq_cst);
-	}
+	} while (executor_has_parked(executor));
 }
 
 void sti_executor_schedule(struct sti_mailbox *mailbox)
