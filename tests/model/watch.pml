@@ -38,10 +38,13 @@
  *   W2 and K3   a worker that did not look at the others, since it saw watcher set, was PARKED
  *               before that; so K3 sees it if the one who set watcher has found nobody.
  *
- * A worker that takes a mailbox, after having watched, may hang itself; and while it was the
- * watcher, or on its way out of being it, others have found watcher set and left it at that. So it
- * seeks another one first. So does a worker that takes the first mailbox of a round and leaves
- * others behind in its queue: those who put them there may have seen it SPINNING or PARKED.
+ * A worker that turns from looking for work to a mailbox may hang there. While it was the watcher,
+ * or on its way out of being it, others have found watcher set and left it at that. So it seeks
+ * another one first, if any other worker is RUNNING. It also does if it leaves mailboxes behind in
+ * its queue: those who put them there may have seen it SPINNING or PARKED.
+ *
+ * K3 looks at the states, not at n_parked: that also counts a worker that has been woken and has
+ * not got a CPU yet, and a scheduler must not go round until it has.
  *
  * Invariants (the name is printed by a violation)
  *   starved   when nobody can go on, no mailbox is waiting, though all workers but one may hang
@@ -49,14 +52,14 @@
  *
  * Configurations
  *   (none)   two workers of which one may hang, three mailboxes from two schedulers
- *   ONE      the same, two mailboxes from one scheduler
+ *   ONE      the same, from one scheduler
  *   THREE    three workers of which two may hang, three mailboxes from one scheduler; no spinning
  * Events that a configuration cannot reach (see check.h)
  *   NEVER THREE  found_spinning
  *
  * Variants that must fail, and how
  *   BROKEN_SPIN_STATE  starved
- *       the worker is still called SPINNING when it takes what it finds just after having
+ *       (ONE) the worker is still called SPINNING when it takes what it finds just after having
  *       given up spinning: nobody seeks a watcher for what comes behind
  *   BROKEN_PARK_BLIND  starved
  *       W2 is left out: the worker has looked at the others' states only before W1
@@ -77,7 +80,7 @@
 #define WORKERS 2
 #define HANGS 1
 #define SCHEDULERS 1
-#define FIRST 2
+#define FIRST 3
 #define SECOND 0
 #else
 #define WORKERS 2
@@ -87,6 +90,7 @@
 #define SECOND 1 /* of scheduler 1 */
 #endif
 #define ME (_pid - SCHEDULERS)
+#define OTHER(i) ((ME + 1 + (i)) % WORKERS)
 
 #define RUNNING 0
 #define SPINNING 1
@@ -219,7 +223,7 @@ end_done:
 active [WORKERS] proctype worker()
 {
 	byte i;
-	bool watching, watched, others;
+	bool watching, others;
 
 	goto end_asleep;
 next: /* sti_worker_main, behind the first mailbox of a round */
@@ -263,49 +267,56 @@ look:
 		:: else
 		fi
 	}
-	/* A worker that gets on is let alone. It takes two looks to tell, so only a watcher steals. */
+	/* A worker that gets on is let alone. It takes two looks to tell, so only a watcher steals.
+	 *  */
 steal:
 	atomic {
 		if
-		:: i == WORKERS || !watching -> i = 0
-		:: i < WORKERS && watching && STEALABLE(i) ->
-			queue[i]--;
+		:: !watching
+		:: watching && STEALABLE(OTHER(i)) ->
+			queue[OTHER(i)]--;
 			i = 0;
 			SEE(stolen, true);
 			goto found
-		:: i < WORKERS && watching && !STEALABLE(i) -> i++; goto steal
+		:: watching && !STEALABLE(OTHER(i)) ->
+			i = (i + 1) % (WORKERS - 1);
+			if
+			:: i > 0 -> goto steal
+			:: i == 0
+			fi
 		fi
 	}
 
 	/* watch_begin */
 	atomic {
 		if
-		:: appointed[ME] -> appointed[ME] = false; watching = true; watched = true
+		:: appointed[ME] -> appointed[ME] = false; watching = true
 		:: else
 		fi
 	}
 look_at_others:
 	atomic {
 		if
-		:: i < WORKERS && !others ->
-			others = (i != ME && state[i] == RUNNING);
-			i++;
-			goto look_at_others
-		:: else -> i = 0
+		:: state[OTHER(i)] == RUNNING -> i = 0; others = true
+		:: else ->
+			i = (i + 1) % (WORKERS - 1);
+			if
+			:: i > 0 -> goto look_at_others
+			:: i == 0
+			fi
+		fi;
+		if
+		:: watching && !others -> goto rest /* for some time */
+		:: !watching && others
+		:: watching == others -> others = false; goto worker_sleep
 		fi
 	}
-	if
-	:: atomic { watching && others -> others = false }
-	:: atomic { !watching && others ->
-			others = false;
-			watching = !watcher;
-			watched = watched || watching;
-			watcher = true }
-	:: atomic { !watching && !others }
-	:: atomic { watching && !others -> goto rest } /* for some time */
-	fi;
-
-	/* worker_sleep */
+	atomic {
+		others = false;
+		watching = !watcher;
+		watcher = true
+	}
+worker_sleep:
 	atomic {
 		signalled[ME] = false;
 		state[ME] = PARKED
@@ -327,12 +338,16 @@ look_at_others:
 look_again:
 	atomic {
 		if
-		:: i < WORKERS && i != ME && state[i] == RUNNING ->
+		:: state[OTHER(i)] == RUNNING ->
 			i = 0;
 			SEE(runs_after_all, true);
 			goto awake
-		:: i < WORKERS && !(i != ME && state[i] == RUNNING) -> i++; goto look_again
-		:: i == WORKERS -> i = 0
+		:: else ->
+			i = (i + 1) % (WORKERS - 1);
+			if
+			:: i > 0 -> goto look_again
+			:: i == 0
+			fi
 		fi
 	}
 #endif
@@ -354,25 +369,37 @@ rest: /* watch_end, for good */
 found: /* watch_end, for the time being */
 	atomic {
 		watching = watching || appointed[ME];
-		watched = watched || appointed[ME];
 		appointed[ME] = false
 	}
 	atomic {
 		if
 		:: watching -> watching = false; watcher = false
 		:: else
-		fi;
-#ifdef BROKEN_WATCH_DROPPED
-		watched = false
-#endif
-	}
-	/* Others may rely on me as a watcher, and somebody may be behind me. */
-	atomic {
-		if
-		:: !watched && queue[ME] == 0 -> goto callback
-		:: else -> watched = false
 		fi
 	}
+#ifndef BROKEN_WATCH_DROPPED
+	/* Others may have relied on me as the watcher. */
+look_once_more:
+	atomic {
+		if
+		:: state[OTHER(i)] == RUNNING -> i = 0; goto seek
+		:: else ->
+			i = (i + 1) % (WORKERS - 1);
+			if
+			:: i > 0 -> goto look_once_more
+			:: i == 0
+			fi
+		fi
+	}
+#endif
+	/* Somebody may be behind me. */
+	atomic {
+		if
+		:: queue[ME] == 0 -> goto callback
+		:: else
+		fi
+	}
+seek:
 	watch();
 callback:
 	if
