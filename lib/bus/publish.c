@@ -187,7 +187,8 @@ static void push_batch(struct stasis_subscription *sub, struct stasis_message *c
 		flagged(sub, n, &refusing);
 		outcome->refused += refusing.refused;
 	} else {
-		push = sti_mpsc_push_n(&sub->mailbox.tail, (void *const *)messages, n, &pushed);
+		push = sti_mpsc_push_n(&sub->mailbox.tail, (void *const *)messages, n, STI_MPSC_FIT,
+				       &pushed);
 		if (sti_unlikely(push != STI_PUSH_OK) && push_settle(sub, push, n - pushed))
 			outcome->refused += n - pushed;
 	}

@@ -10,8 +10,17 @@
 
 static_assert(sizeof(struct sti_ring) == 2 * STI_CACHELINE, "a ring is two lines and its slots");
 
-static void ring_init(struct sti_ring *ring, unsigned order, bool embedded)
+/* What the rings of a queue have in common. */
+struct shape {
+	unsigned order;
+	uint32_t capacity; /* 0: not bounded */
+	bool evicts;
+};
+
+static void ring_init(struct sti_ring *ring, const struct shape *shape, uint64_t limit)
 {
+	unsigned order = shape->order;
+
 	/* atomic_init: nobody else knows the ring yet. */
 	atomic_init(&ring->tail, 0);
 	atomic_init(&ring->head_cache, 0);
@@ -22,20 +31,24 @@ static void ring_init(struct sti_ring *ring, unsigned order, bool embedded)
 	ring->order = order;
 	ring->take_mask = ring->mask;
 	ring->take_order = order;
+	ring->capacity = shape->capacity;
+	atomic_init(&ring->limit, limit);
+	ring->evicts = shape->evicts;
+	ring->take_evicts = shape->evicts;
 	ring->base = 0;
-	ring->embedded = embedded;
+	ring->embedded = false;
 	for (uint64_t i = 0; i <= ring->mask; i++)
 		atomic_init(&ring->slots[i], 0);
 }
 
-static struct sti_ring *ring_new(unsigned order)
+static struct sti_ring *ring_new(const struct shape *shape, uint64_t limit)
 {
 	struct sti_ring *ring;
 
 	ring = sti_alloc_aligned(STI_CACHELINE,
-				 sizeof(*ring) + (sizeof(ring->slots[0]) << order));
+				 sizeof(*ring) + (sizeof(ring->slots[0]) << shape->order));
 	if (ring != NULL)
-		ring_init(ring, order, false);
+		ring_init(ring, shape, limit);
 	return ring;
 }
 
@@ -50,19 +63,18 @@ static void ring_free_rcu(struct sti_rcu_head *rcu)
 	ring_free(sti_container_of(rcu, struct sti_ring, rcu));
 }
 
-int sti_mpsc_init(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head, unsigned order,
-		  void *embedded)
+static int queue_init(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head,
+		      const struct shape *shape, void *embedded)
 {
+	uint64_t limit = shape->capacity != 0 ? shape->capacity : (uint64_t)1 << shape->order;
 	struct sti_ring *ring;
 
-	stasis_assert(order >= STI_RING_ORDER_MIN);
-	stasis_assert(order <= STI_RING_ORDER_MAX);
 	if (embedded != NULL) {
-		stasis_assert(order == STI_RING_ORDER_MIN);
 		ring = embedded;
-		ring_init(ring, order, true);
+		ring_init(ring, shape, limit);
+		ring->embedded = true;
 	} else {
-		ring = ring_new(order);
+		ring = ring_new(shape, limit);
 		if (ring == NULL)
 			return -ENOMEM;
 	}
@@ -72,6 +84,42 @@ int sti_mpsc_init(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head, unsign
 	head->pos = 0;
 	atomic_init(&tail->ring, ring);
 	return 0;
+}
+
+int sti_mpsc_init(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head, unsigned order,
+		  void *embedded)
+{
+	struct shape shape = { .order = order };
+
+	stasis_assert(order >= STI_RING_ORDER_MIN);
+	stasis_assert(order <= STI_RING_ORDER_MAX);
+	stasis_assert(embedded == NULL || order == STI_RING_ORDER_MIN);
+	return queue_init(tail, head, &shape, embedded);
+}
+
+int sti_mpsc_init_bounded(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head, uint64_t capacity,
+			  bool evicts, void *embedded)
+{
+	struct shape shape = {
+		.order = STI_RING_ORDER_MIN,
+		.capacity = (uint32_t)capacity,
+		.evicts = evicts,
+	};
+
+	stasis_assert(capacity > 0);
+	stasis_assert(capacity <= (uint64_t)1 << STI_RING_ORDER_MAX);
+	stasis_assert((capacity & (capacity - 1)) == 0);
+	while ((uint64_t)1 << shape.order < capacity)
+		shape.order++;
+	return queue_init(tail, head, &shape, shape.order == STI_RING_ORDER_MIN ? embedded : NULL);
+}
+
+void sti_mpsc_start_claimed(struct sti_mpsc_tail *tail)
+{
+	/* Relaxed, both: nobody else knows the queue yet. */
+	struct sti_ring *ring = atomic_load_explicit(&tail->ring, memory_order_relaxed);
+
+	atomic_store_explicit(&ring->idle_at, STI_RING_IDLE_NONE, memory_order_relaxed);
 }
 
 void sti_mpsc_deinit(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head)
@@ -106,14 +154,28 @@ static unsigned grown_order(unsigned order)
 	return order + 2 < STI_RING_ORDER_GROW_MAX ? order + 2 : STI_RING_ORDER_GROW_MAX;
 }
 
-/* Links a larger ring behind a full one and closes it. 0 or -ENOMEM; the ring is open then. */
+/* A queue without bounds goes on with a larger ring; a bounded one, which is forced, with a ring
+ * that takes nothing but forced pushes until the consumer comes. */
+static struct sti_ring *ring_new_behind(const struct sti_ring *ring)
+{
+	bool bounded = ring->capacity != 0;
+	struct shape shape = {
+		.order = bounded ? ring->order : grown_order(ring->order),
+		.capacity = ring->capacity,
+	};
+
+	stasis_assert(!ring->evicts);
+	return ring_new(&shape, bounded ? 0 : (uint64_t)1 << shape.order);
+}
+
+/* Links another ring behind a full one and closes it. 0 or -ENOMEM; the ring is open then. */
 static int ring_grow(struct sti_ring *ring)
 {
 	/* A3: pairs with R3 just below. */
 	struct sti_ring *next = atomic_load_explicit(&ring->next, memory_order_acquire);
 
 	if (next == NULL) {
-		struct sti_ring *fresh = ring_new(grown_order(ring->order));
+		struct sti_ring *fresh = ring_new_behind(ring);
 
 		if (fresh == NULL)
 			return -ENOMEM;
@@ -143,73 +205,119 @@ static struct sti_ring *ring_follow(struct sti_mpsc_tail *tail, struct sti_ring 
 	return next;
 }
 
-/* Room at pos, refreshing the producers' copy of head when that shows none. */
-static uint64_t ring_room(struct sti_ring *ring, uint64_t pos)
+/* Room at pos below a limit, refreshing the producers' copy of head when that shows less than is
+ * needed. */
+static uint64_t ring_room(struct sti_ring *ring, uint64_t pos, uint64_t limit, uint64_t needed)
 {
 	/* A5: see sti_mpsc_push(). */
 	uint64_t head = atomic_load_explicit(&ring->head_cache, memory_order_acquire);
 
-	if (pos - head > ring->mask) {
-		/* A2: the slots below are read; pairs with R2 in sti_mpsc_take(). */
-		head = atomic_load_explicit(&ring->head, memory_order_acquire);
+	if (pos - head >= limit || limit - (pos - head) < needed) {
+		/* A2, S7: the slots below are read; pairs with R2 in sti_mpsc_take() and S5 in
+		 * sti_mpsc_take_one() and sti_mpsc_evict(). */
+		head = atomic_load_explicit(&ring->head, memory_order_seq_cst);
 		/* R5: passes A2 on to other producers. A late store may set the copy back: it is
 		 * then older, never wrong. */
 		atomic_store_explicit(&ring->head_cache, head, memory_order_release);
 	}
 	/* A word read long ago may be behind head: its CAS will fail. Unsigned, it looks full or
 	 * roomy; both only lead to another look. */
-	return pos - head > ring->mask ? 0 : ring->mask + 1 - (pos - head);
+	return pos - head >= limit ? 0 : limit - (pos - head);
 }
 
-enum sti_push sti_mpsc_push_n(struct sti_mpsc_tail *tail, void *const *items, size_t n,
-			      size_t *pushedp)
+/* The most that may be in the ring for a push of that kind. */
+static uint64_t ring_limit(const struct sti_ring *ring, enum sti_mpsc_how how)
 {
-	enum sti_push result = STI_PUSH_OK;
-	/* A4: see sti_mpsc_push(). */
-	struct sti_ring *ring = atomic_load_explicit(&tail->ring, memory_order_acquire);
-	size_t done = 0;
+	/* S7: pairs with S6 in head_advance(). */
+	return how == STI_MPSC_FORCE ? ring->mask + 1 :
+				       atomic_load_explicit(&ring->limit, memory_order_seq_cst);
+}
 
-	while (done < n) {
+/* What to do with a ring that has no room. 0: look again; it has been closed. */
+static enum sti_push ring_overflow(struct sti_ring *ring, enum sti_mpsc_how how)
+{
+	if (ring->capacity != 0 && how != STI_MPSC_FORCE)
+		return STI_PUSH_FULL;
+	return ring_grow(ring) < 0 ? STI_PUSH_NOMEM : STI_PUSH_OK;
+}
+
+struct pushing {
+	struct sti_mpsc_tail *tail;
+	struct sti_ring *ring; /* where the items go: moves on to the last */
+	enum sti_mpsc_how how;
+	enum sti_push result;
+};
+
+/* Reserves up to n positions, consecutive from *posp. Returns how many; 0: refused. */
+static uint64_t reserve(struct pushing *push, uint64_t n, uint64_t *posp)
+{
+	for (;;) {
+		struct sti_ring *ring = push->ring;
 		/* S1: at least as new as what closed or filled the ring. */
 		uint64_t word = atomic_load_explicit(&ring->tail, memory_order_seq_cst);
 		uint64_t pos = sti_ring_pos(word);
+		uint64_t needed = push->how == STI_MPSC_WHOLE && ring->capacity != 0 ? n : 1;
 		uint64_t room, take;
+		enum sti_push refusal;
 
 		if (word & STI_RING_FINAL) {
-			result |= STI_PUSH_ENDED;
-			break;
+			push->result |= STI_PUSH_ENDED;
+			return 0;
 		}
 		if (word & STI_RING_CLOSED) {
 			/* Those who filled this ring may have stopped before they claimed. */
-			result |= sti_ring_wake(ring, pos);
-			ring = ring_follow(tail, ring);
+			push->result |= sti_ring_wake(ring, pos);
+			push->ring = ring_follow(push->tail, ring);
 			continue;
 		}
-		room = ring_room(ring, pos);
-		if (room == 0) {
-			/* Relaxed: is the emptiness of room explained by an old word? */
-			if (atomic_load_explicit(&ring->tail, memory_order_relaxed) == word &&
-			    ring_grow(ring) < 0) {
-				result |= STI_PUSH_NOMEM | sti_ring_wake(ring, pos);
-				break;
-			}
-			continue;
+		room = ring_room(ring, pos, ring_limit(ring, push->how), needed);
+		if (room < needed) {
+			/* Relaxed: is the lack of room explained by an old word? */
+			if (atomic_load_explicit(&ring->tail, memory_order_relaxed) != word)
+				continue;
+			refusal = ring_overflow(ring, push->how);
+			if (refusal == STI_PUSH_OK)
+				continue;
+			push->result |= refusal | sti_ring_wake(ring, pos);
+			return 0;
 		}
-		take = n - done < room ? n - done : room;
+		take = n < room ? n : room;
 		/* S1: pairs with S3 in sti_mpsc_rest(). */
-		if (!atomic_compare_exchange_weak_explicit(
+		if (sti_likely(atomic_compare_exchange_weak_explicit(
 			    &ring->tail, &word, word + take * STI_RING_ONE, memory_order_seq_cst,
-			    memory_order_relaxed)) {
-			sti_backoff();
-			continue;
+			    memory_order_relaxed))) {
+			*posp = pos;
+			return take;
 		}
+		sti_backoff();
+	}
+}
+
+enum sti_push sti_mpsc_push_n(struct sti_mpsc_tail *tail, void *const *items, size_t n,
+			      enum sti_mpsc_how how, size_t *pushedp)
+{
+	struct pushing push = {
+		.tail = tail,
+		/* A4: see sti_mpsc_push(). */
+		.ring = atomic_load_explicit(&tail->ring, memory_order_acquire),
+		.how = how,
+		.result = STI_PUSH_OK,
+	};
+	size_t done = 0;
+
+	while (done < n) {
+		uint64_t pos;
+		uint64_t take = reserve(&push, n - done, &pos);
+
+		if (take == 0)
+			break;
 		for (uint64_t i = 0; i < take; i++)
-			sti_ring_fill(ring, pos + i, items[done + i]);
+			sti_ring_fill(push.ring, pos + i, items[done + i]);
 		done += take;
-		result |= sti_ring_wake(ring, pos + take - 1);
+		push.result |= sti_ring_wake(push.ring, pos + take - 1);
 	}
 	*pushedp = done;
-	return result;
+	return push.result;
 }
 
 enum sti_push sti_mpsc_close(struct sti_mpsc_tail *tail)
@@ -252,17 +360,46 @@ static void head_advance(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head,
 	head->pos = 0;
 	/* R6: the new ring's base before its address; pairs with A6 in sti_mpsc_pushed(). */
 	atomic_store_explicit(&head->ring, next, memory_order_release);
+	if (next->capacity != 0) {
+		/* S6: room for ordinary pushes, now that nothing is before this ring; pairs with S7
+		 * in ring_limit(). */
+		atomic_store_explicit(&next->limit, next->capacity, memory_order_seq_cst);
+	}
 	/* Freed after a grace period: producers that loaded the ring's address may still read its
 	 * tail and next. None of them can store to it: it is closed, and its slots are filled. */
 	if (!ring->embedded)
 		sti_rcu_call(&ring->rcu, ring_free_rcu);
 }
 
+/* The consumer's position. */
+static uint64_t head_pos(const struct sti_mpsc_head *head, struct sti_ring *ring)
+{
+	if (sti_likely(!ring->take_evicts))
+		return head->pos;
+	/* A8: producers move it too; pairs with S5 in sti_mpsc_evict(). */
+	return atomic_load_explicit(&ring->head, memory_order_acquire);
+}
+
+/* What the consumer finds at his position, where something has been reserved. */
+static enum sti_rest ring_next(struct sti_ring *ring, uint64_t pos)
+{
+	/* A1: only a hint here; the item is taken by sti_mpsc_take(). */
+	uintptr_t slot = atomic_load_explicit(&ring->slots[pos & ring->take_mask],
+					      memory_order_acquire);
+
+	if (sti_ring_is_filled(ring->take_order, pos, slot))
+		return STI_REST_MORE;
+	/* A8: or it has been evicted, and the slot is of another lap. */
+	if (ring->take_evicts && atomic_load_explicit(&ring->head, memory_order_acquire) != pos)
+		return STI_REST_MORE;
+	return STI_REST_HOLE;
+}
+
 enum sti_rest sti_mpsc_rest(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head)
 {
 	/* Relaxed: see sti_mpsc_take(). */
 	struct sti_ring *ring = atomic_load_explicit(&head->ring, memory_order_relaxed);
-	uint64_t pos = head->pos;
+	uint64_t pos = head_pos(head, ring);
 	uint64_t expected = pos;
 	uint64_t word;
 
@@ -277,14 +414,8 @@ enum sti_rest sti_mpsc_rest(struct sti_mpsc_tail *tail, struct sti_mpsc_head *he
 	if (!atomic_compare_exchange_strong_explicit(&ring->idle_at, &expected, STI_RING_IDLE_NONE,
 						     memory_order_seq_cst, memory_order_relaxed))
 		return STI_REST_GONE;
-	if (sti_ring_pos(word) != pos) {
-		/* A1: only a hint here; the item is taken by sti_mpsc_take(). */
-		uintptr_t slot = atomic_load_explicit(&ring->slots[pos & ring->take_mask],
-						      memory_order_acquire);
-
-		return ((slot ^ sti_ring_parity(ring->take_order, pos)) & 1) == 0 ? STI_REST_MORE :
-									STI_REST_HOLE;
-	}
+	if (sti_ring_pos(word) != pos)
+		return ring_next(ring, pos);
 	if (word & STI_RING_FINAL)
 		return STI_REST_FINAL;
 	head_advance(tail, head, ring);
@@ -304,6 +435,26 @@ uint64_t sti_mpsc_pushed(const struct sti_mpsc_head *head)
 		ring = atomic_load_explicit(&ring->next, memory_order_acquire);
 	}
 	return pushed;
+}
+
+uint64_t sti_mpsc_depth(const struct sti_mpsc_head *head)
+{
+	/* A6: see sti_mpsc_pushed(). */
+	struct sti_ring *ring = atomic_load_explicit(&head->ring, memory_order_acquire);
+	uint64_t depth = 0;
+
+	while (ring != NULL) {
+		/* A7: as in sti_mpsc_pushed(); before A8. */
+		uint64_t word = atomic_load_explicit(&ring->tail, memory_order_acquire);
+		/* A8: after tail, so that there were at least as many in the ring just now. */
+		uint64_t pos = atomic_load_explicit(&ring->head, memory_order_acquire);
+
+		if (sti_ring_pos(word) > pos)
+			depth += sti_ring_pos(word) - pos;
+		/* A3: pairs with R3 in ring_grow(). */
+		ring = atomic_load_explicit(&ring->next, memory_order_acquire);
+	}
+	return depth;
 }
 
 bool sti_mpsc_is_closed(const struct sti_mpsc_tail *tail)

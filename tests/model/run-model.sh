@@ -56,7 +56,7 @@ cp "$source/$model" "$source/check.h" "$dir"
 cd "$dir"
 
 unexpected() {
-	cat spin.log cc.log pan.log 2>/dev/null
+	cat spin.log cc.log pan.log 2>/dev/null || :
 	if ls ./*.trail >/dev/null 2>&1; then
 		echo "--- the state at the end of the trail"
 		./pan -r -n 2>/dev/null | tail -n 120 || :

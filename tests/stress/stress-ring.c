@@ -110,7 +110,7 @@ static bool push(struct producer *producer, size_t n)
 	if (n == 1)
 		result = sti_mpsc_push(&ring.tail, items[0]);
 	else
-		result = sti_mpsc_push_n(&ring.tail, items, n, &pushed);
+		result = sti_mpsc_push_n(&ring.tail, items, n, STI_MPSC_FIT, &pushed);
 	sti_rcu_read_unlock();
 	stress_check(!(result & STI_PUSH_NOMEM), "no memory to grow");
 	if (n == 1 && (result & STI_PUSH_ENDED))

@@ -18,6 +18,8 @@ struct queue {
 struct item {
 	uint64_t producer;
 	uint64_t seq;
+	uint64_t index;		  /* in a batch that goes in whole */
+	_Atomic unsigned n_taken; /* delivered or evicted */
 };
 
 static inline enum sti_push queue_push(struct queue *queue, struct item *item)
@@ -30,13 +32,29 @@ static inline enum sti_push queue_push(struct queue *queue, struct item *item)
 	return result;
 }
 
-static inline enum sti_push queue_push_n(struct queue *queue, void *const *items, size_t n,
-					 size_t *pushedp)
+static inline enum sti_push queue_push_how(struct queue *queue, void *const *items, size_t n,
+					   enum sti_mpsc_how how, size_t *pushedp)
 {
 	enum sti_push result;
 
 	sti_rcu_read_lock();
-	result = sti_mpsc_push_n(&queue->tail, items, n, pushedp);
+	result = sti_mpsc_push_n(&queue->tail, items, n, how, pushedp);
+	sti_rcu_read_unlock();
+	return result;
+}
+
+static inline enum sti_push queue_push_n(struct queue *queue, void *const *items, size_t n,
+					 size_t *pushedp)
+{
+	return queue_push_how(queue, items, n, STI_MPSC_FIT, pushedp);
+}
+
+static inline enum sti_evict queue_evict(struct queue *queue, void **itemp)
+{
+	enum sti_evict result;
+
+	sti_rcu_read_lock();
+	result = sti_mpsc_evict(&queue->tail, itemp);
 	sti_rcu_read_unlock();
 	return result;
 }
@@ -69,6 +87,16 @@ static inline uint64_t queue_pushed(struct queue *queue)
 	pushed = sti_mpsc_pushed(&queue->head);
 	sti_rcu_read_unlock();
 	return pushed;
+}
+
+static inline uint64_t queue_depth(struct queue *queue)
+{
+	uint64_t depth;
+
+	sti_rcu_read_lock();
+	depth = sti_mpsc_depth(&queue->head);
+	sti_rcu_read_unlock();
+	return depth;
 }
 
 static inline struct sti_ring *queue_ring(struct queue *queue)
