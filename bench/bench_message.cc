@@ -95,24 +95,16 @@ void malloc_form(benchmark::State &state)
 	}
 }
 
-BENCHMARK(inline_form)
-	->Name("BM_message/inline")
-	->ArgName("size")
-	->Arg(16)
-	->Arg(64)
-	->Arg(256)
-	->Arg(1024)
-	->Arg(4096);
+/* The payloads of all forms that copy one. */
+void sizes(benchmark::internal::Benchmark *benchmark)
+{
+	benchmark->ArgName("size")->RangeMultiplier(4)->Range(16, 4096);
+}
+
+BENCHMARK(inline_form)->Name("BM_message/inline")->Apply(sizes);
 BENCHMARK(object_form)->Name("BM_message/object");
 BENCHMARK(foreign_form)->Name("BM_message/foreign");
-BENCHMARK(malloc_form)
-	->Name("BM_message/malloc")
-	->ArgName("size")
-	->Arg(16)
-	->Arg(64)
-	->Arg(256)
-	->Arg(1024)
-	->Arg(4096);
+BENCHMARK(malloc_form)->Name("BM_message/malloc")->Apply(sizes);
 
 } // namespace
 

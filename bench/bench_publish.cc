@@ -280,10 +280,5 @@ int main(int argc, char **argv)
 	define("BM_publish", start_stasis);
 	define("BM_publish_batch", start_batch);
 	define("BM_publish_mutex", start_mutex);
-	benchmark::Initialize(&argc, argv);
-	if (benchmark::ReportUnrecognizedArguments(argc, argv))
-		return 1;
-	benchmark::RunSpecifiedBenchmarks();
-	benchmark::Shutdown();
-	return 0;
+	return bench::run(argc, argv);
 }

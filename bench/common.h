@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <cstdlib>
 
+#include <benchmark/benchmark.h>
+
 #include "base/compiler.h"
 
 namespace bench
@@ -30,6 +32,17 @@ inline void look_away()
 
 	while (std::chrono::steady_clock::now() < end)
 		sti_cpu_relax();
+}
+
+/* For a main() that has registered its benchmarks itself; returns what main() returns. */
+inline int run(int argc, char **argv)
+{
+	benchmark::Initialize(&argc, argv);
+	if (benchmark::ReportUnrecognizedArguments(argc, argv))
+		return 1;
+	benchmark::RunSpecifiedBenchmarks();
+	benchmark::Shutdown();
+	return 0;
 }
 
 } // namespace bench

@@ -58,10 +58,12 @@ static int bus_open(struct sb_paced *paced, int option)
 	    (bus->topic = stasis_topic_create("bench")) != NULL &&
 	    (bus->subscription = stasis_subscribe_with(bus->topic, on_message, paced, &options)) !=
 		    NULL)
-		return stasis_executor_drain(bus->executor);
-	error = errno;
-	bus_free(bus);
-	return -error;
+		error = stasis_executor_drain(bus->executor);
+	else
+		error = -errno;
+	if (error < 0)
+		bus_free(bus);
+	return error;
 }
 
 static int bus_send(struct sb_paced *paced, uint64_t sequence)

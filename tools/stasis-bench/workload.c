@@ -11,6 +11,17 @@
 #define QUEUES (SB_BASELINE_RING | SB_BASELINE_CK | SB_BASELINE_MUTEX)
 
 /* clang-format off */
+/* Rows that differ in one number. */
+#define FANOUT(s)                                                                                  \
+	{ "1:" #s, "fanout", #s " subscribers, one publish at a time",                             \
+	  THROUGHPUT(1, s, SB_MODE_TAKE, SB_BASELINE_MUTEX) }
+#define BATCH(s)                                                                                   \
+	{ "batch-1:" #s, "batch", #s " subscribers, 64 messages with one publish",                 \
+	  THROUGHPUT(1, s, SB_MODE_BATCH, SB_BASELINE_MUTEX) }
+#define FANIN(p)                                                                                   \
+	{ #p ":1", "fanin", #p " threads publish to one subscriber",                               \
+	  THROUGHPUT(p, 1, SB_MODE_TAKE, QUEUES) }
+
 const struct sb_workload sb_workloads[] = {
 	/* First: it counts what the library allocates, and memory that threads of other workloads
 	 * have left would be recycled. */
@@ -22,26 +33,16 @@ const struct sb_workload sb_workloads[] = {
 	  THROUGHPUT(1, 1, SB_MODE_TAKE, QUEUES) },
 	{ "republish", NULL, "one message published again and again",
 	  THROUGHPUT(1, 1, SB_MODE_REPUBLISH, SB_BASELINE_RING) },
-	{ "1:10", "fanout", "10 subscribers, one publish at a time",
-	  THROUGHPUT(1, 10, SB_MODE_TAKE, SB_BASELINE_MUTEX) },
-	{ "1:100", "fanout", "100 subscribers, one publish at a time",
-	  THROUGHPUT(1, 100, SB_MODE_TAKE, SB_BASELINE_MUTEX) },
-	{ "1:1000", "fanout", "1000 subscribers, one publish at a time",
-	  THROUGHPUT(1, 1000, SB_MODE_TAKE, SB_BASELINE_MUTEX) },
-	{ "batch-1:10", "batch", "10 subscribers, 64 messages with one publish",
-	  THROUGHPUT(1, 10, SB_MODE_BATCH, SB_BASELINE_MUTEX) },
-	{ "batch-1:100", "batch", "100 subscribers, 64 messages with one publish",
-	  THROUGHPUT(1, 100, SB_MODE_BATCH, SB_BASELINE_MUTEX) },
-	{ "batch-1:1000", "batch", "1000 subscribers, 64 messages with one publish",
-	  THROUGHPUT(1, 1000, SB_MODE_BATCH, SB_BASELINE_MUTEX) },
-	{ "2:1", "fanin", "2 threads publish to one subscriber",
-	  THROUGHPUT(2, 1, SB_MODE_TAKE, QUEUES) },
-	{ "4:1", "fanin", "4 threads publish to one subscriber",
-	  THROUGHPUT(4, 1, SB_MODE_TAKE, QUEUES) },
-	{ "16:1", "fanin", "16 threads publish to one subscriber",
-	  THROUGHPUT(16, 1, SB_MODE_TAKE, QUEUES) },
-	{ "64:1", "fanin", "64 threads publish to one subscriber",
-	  THROUGHPUT(64, 1, SB_MODE_TAKE, QUEUES) },
+	FANOUT(10),
+	FANOUT(100),
+	FANOUT(1000),
+	BATCH(10),
+	BATCH(100),
+	BATCH(1000),
+	FANIN(2),
+	FANIN(4),
+	FANIN(16),
+	FANIN(64),
 	{ "topology", NULL, "--publishers threads to --subscribers, one publish at a time",
 	  THROUGHPUT(0, 0, SB_MODE_TAKE, QUEUES) },
 	{ "latency-spin", "latency", "publish to callback, paced; the worker never sleeps",
