@@ -24,7 +24,7 @@
 #include <stddef.h>
 #include <sys/time.h>
 
-#include <stasis/api.h>
+#include "api.h"
 
 STASIS_BEGIN_DECLS
 

@@ -16,7 +16,7 @@
 
 #include <stddef.h>
 
-#include <stasis/api.h>
+#include "api.h"
 
 STASIS_BEGIN_DECLS
 

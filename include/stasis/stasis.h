@@ -4,12 +4,13 @@
 
 /* stasis/stasis.h — the whole library in one include */
 
-#include <stasis/api.h>
-#include <stasis/executor.h>
-#include <stasis/message.h>
-#include <stasis/object.h>
-#include <stasis/stats.h>
-#include <stasis/subscription.h>
-#include <stasis/topic.h>
+#include "api.h"
+#include "cache.h"
+#include "executor.h"
+#include "message.h"
+#include "object.h"
+#include "stats.h"
+#include "subscription.h"
+#include "topic.h"
 
 #endif

@@ -14,7 +14,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include <stasis/api.h>
+#include "api.h"
 
 STASIS_BEGIN_DECLS
 
@@ -37,14 +37,20 @@ struct stasis_stats {
 				 *        topic; queued to the subscription, subscription changes
 				 *        and the final message included */
 	uint64_t delivered;	/*   S E  callbacks that have returned */
-	uint64_t dropped;	/*   S    messages the subscription did not take */
+	uint64_t dropped;	/*   S    messages the subscription did not take, or gave up again
+				 *        to make room (STASIS_OVERFLOW_DROP_OLDEST) */
 	uint64_t depth;		/*   S    messages queued at this moment */
 	uint64_t depth_max;	/*   S    the most that a worker has found queued at a look */
-	uint64_t grown;		/*   S    times the queue has moved on to a further ring */
+	uint64_t grown;		/*   S    times the queue has moved on to a further ring,
+				 *        and messages it took beyond its capacity, where nobody
+				 *        may wait */
 	uint64_t turns;		/*     E  times a worker took up a subscription */
 	uint64_t parks;		/*     E  times a worker went to sleep */
 	uint64_t wakes;		/*     E  times a sleeping worker was woken for work */
 	uint64_t steals;	/*     E  subscriptions taken over from another worker's queue */
+	uint64_t blocked;	/*   S    times a publisher has waited for room */
+	uint64_t congested;	/*   S    1 while the queue is too long for its watermarks */
+	uint64_t forwards;	/* T      forwards that lead from it to others, at this moment */
 };
 
 /**
@@ -54,7 +60,8 @@ struct stasis_stats {
  *
  * Ownership:  borrows @handle.
  * Threads:    any thread.
- * Progress:   lock-free for a topic or subscription; takes a lock for an executor.
+ * Progress:   lock-free for a subscription; for a topic as stasis_topic_subscribers(); takes a lock
+ *             for an executor.
  * Return:     0; -EINVAL when an argument is NULL or @handle is something else.
  */
 STASIS_API int stasis_stats_read(const void *handle, struct stasis_stats *stats);

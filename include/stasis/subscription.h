@@ -20,11 +20,17 @@
  *            did. See stasis/topic.h for the order of messages.
  * Ownership  The bus holds a reference to a subscription until it is done, so the caller may drop
  *            his at any time. A subscription ends only by being unsubscribed.
+ * Filters    A selective subscription is given messages of the types it accepts, and its final
+ *            message. What it does not accept costs a publisher next to nothing.
+ * Overflow   A queue without a capacity grows. With one, an overflow policy says what happens to a
+ *            message that finds it full. What is lost is counted (stasis/stats.h), and the final
+ *            message never is.
  */
 
+#include <stdbool.h>
 #include <stddef.h>
 
-#include <stasis/api.h>
+#include "api.h"
 
 STASIS_BEGIN_DECLS
 
@@ -48,9 +54,44 @@ struct stasis_topic;
 typedef void (*stasis_subscription_cb)(void *data, struct stasis_subscription *sub,
 				       struct stasis_topic *topic, struct stasis_message *message);
 
-/* What happens when a subscription's queue is full. */
+/**
+ * stasis_congestion_cb - called when a queue has become too long, and when it is short again
+ * @data:       as given at subscribe
+ * @sub:        the subscription; borrowed
+ * @congested:  true: its depth has reached high_water; false: it has come down to low_water
+ *
+ * Called once per crossing by whoever crossed it: a publisher, at the end of its publish, or
+ * whoever delivers. So a call may overlap with the subscription's message callback, but not with
+ * another call: they alternate, and the last one is true of the present. A crossing there and back
+ * while one runs is not told. Must not leave by longjmp() or a C++ exception.
+ */
+typedef void (*stasis_congestion_cb)(void *data, struct stasis_subscription *sub, bool congested);
+
+/* What happens to a message that finds a subscription's queue full. Only with a capacity. */
 enum stasis_overflow {
-	STASIS_OVERFLOW_GROW = 0, /* the queue grows; nothing is lost while there is memory */
+	/* The queue grows; nothing is lost while there is memory. */
+	STASIS_OVERFLOW_GROW = 0,
+	/* The publisher waits until there is room, after it has handed the message to everybody
+	 * else, or until the subscription ends. Inside a callback, of whatever subscription, and on
+	 * the thread that was the last to run the subscription's STASIS_WAIT_MANUAL executor,
+	 * nobody waits: the queue grows there, and statistics count that. */
+	STASIS_OVERFLOW_BLOCK,
+	/* The message is not taken: lost for this subscription, counted, and the publisher told. */
+	STASIS_OVERFLOW_DROP_NEWEST,
+	/* The oldest that is queued makes room: lost for this subscription, and counted. If another
+	 * publisher is in the middle of queueing that one, the message is refused instead, as with
+	 * DROP_NEWEST: nobody waits. */
+	STASIS_OVERFLOW_DROP_OLDEST,
+	/* The message is not taken and the publisher told, as with DROP_NEWEST; of several that are
+	 * published at once (stasis_publish_batch()) either all are taken or none. On a topic with
+	 * forwards or selective subscriptions that goes for neighbours of one type. */
+	STASIS_OVERFLOW_REJECT,
+};
+
+/* Which messages a subscription is given. */
+enum stasis_subscription_filter {
+	STASIS_SUBSCRIPTION_FILTER_NONE = 0,  /* all */
+	STASIS_SUBSCRIPTION_FILTER_SELECTIVE, /* those of accepted types, and the final message */
 };
 
 /* Largest values of the options below. */
@@ -67,8 +108,9 @@ struct stasis_subscribe_options {
 	/* Who calls back. NULL: the default executor. A reference is taken. */
 	struct stasis_executor *executor;
 
-	/* Messages to have room for, rounded up to a power of two. 0: start small, which suits
-	 * most. With STASIS_OVERFLOW_GROW this is room reserved from the start, not a limit. */
+	/* The most messages that may be queued, rounded up to a power of two; the one being
+	 * delivered does not count. 0: no limit, whatever the policy. With STASIS_OVERFLOW_GROW
+	 * this is room reserved from the start, not a limit. */
 	size_t capacity;
 
 	enum stasis_overflow overflow;
@@ -76,6 +118,22 @@ struct stasis_subscribe_options {
 	/* Messages delivered at most before other subscriptions of the executor get their turn.
 	 * 0: 256. */
 	unsigned batch;
+
+	/* Depths at which on_congestion is called: true when as many as high_water are queued,
+	 * false when no more than low_water are left after that. low_water must be less, and
+	 * high_water no more than a capacity that limits. 0 for high_water: never. */
+	size_t low_water;
+	size_t high_water;
+	stasis_congestion_cb on_congestion;
+
+	/* What reaches the subscription's topic by several paths of forwards is delivered once. */
+	bool distinct;
+
+	/* The types to accept, n_types of them; copied. The subscription is selective from the
+	 * start then, so it is given its own "Subscribe" only if it accepts that. None: it is given
+	 * everything. */
+	struct stasis_message_type *const *types;
+	size_t n_types;
 };
 
 /* The data of a message of stasis_subscription_change_type(). */
@@ -156,7 +214,9 @@ STASIS_API struct stasis_subscription *stasis_unsubscribe_and_join(struct stasis
  *
  * Waits until the callback for the final message has returned. Does not unsubscribe. A worker that
  * joins another subscription of its own executor is a worker less: with one thread in the executor
- * that can never end, and is refused.
+ * that can never end, and is refused. If the subscription's executor is STASIS_WAIT_MANUAL and this
+ * thread was the last to run it, or nobody has yet, this call runs it; otherwise it waits for
+ * whoever does.
  *
  * Ownership:  borrows @sub; the caller's reference keeps it alive meanwhile.
  * Threads:    any number of threads at once.
@@ -224,6 +284,49 @@ STASIS_API const char *stasis_subscription_uniqueid(const struct stasis_subscrip
  * Return:     the type; never NULL.
  */
 STASIS_API struct stasis_message_type *stasis_subscription_change_type(void);
+
+/**
+ * stasis_subscription_accept_message_type() - add a type to those accepted
+ * @sub:   a subscription
+ * @type:  a message type; accepting it again changes nothing
+ *
+ * Takes effect once the subscription is selective; see stasis_subscription_set_filter(). Publishes
+ * that begin after this has returned go by it; what is queued is delivered.
+ *
+ * Ownership:  borrows both.
+ * Threads:    any thread, also inside callbacks.
+ * Progress:   takes the topic's lock for one copy of its subscriber array.
+ * Return:     0; -ENOMEM, and nothing has changed; -EINVAL when an argument is NULL.
+ */
+STASIS_API int stasis_subscription_accept_message_type(struct stasis_subscription *sub,
+						       struct stasis_message_type *type);
+
+/**
+ * stasis_subscription_decline_message_type() - take a type out of those accepted
+ * @sub:   a subscription
+ * @type:  a message type; declining one that is not accepted changes nothing
+ *
+ * Ownership:  borrows both.
+ * Threads:    any thread, also inside callbacks.
+ * Progress:   as stasis_subscription_accept_message_type().
+ * Return:     as stasis_subscription_accept_message_type().
+ */
+STASIS_API int stasis_subscription_decline_message_type(struct stasis_subscription *sub,
+							struct stasis_message_type *type);
+
+/**
+ * stasis_subscription_set_filter() - begin or stop to select messages by their type
+ * @sub:     a subscription
+ * @filter:  STASIS_SUBSCRIPTION_FILTER_SELECTIVE: only accepted types, of which there may be none;
+ *           STASIS_SUBSCRIPTION_FILTER_NONE: everything. The accepted types are kept either way.
+ *
+ * Ownership:  borrows @sub.
+ * Threads:    any thread, also inside callbacks.
+ * Progress:   as stasis_subscription_accept_message_type().
+ * Return:     0; -ENOMEM, and nothing has changed; -EINVAL when @sub is NULL or @filter unknown.
+ */
+STASIS_API int stasis_subscription_set_filter(struct stasis_subscription *sub,
+					      enum stasis_subscription_filter filter);
 
 STASIS_END_DECLS
 

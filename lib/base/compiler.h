@@ -17,6 +17,7 @@
 
 #define STI_NODISCARD __attribute__((warn_unused_result))
 #define STI_COLD __attribute__((cold, noinline))
+#define STI_NOINLINE __attribute__((noinline))
 #define STI_INLINE static inline __attribute__((always_inline))
 
 #if defined(__SANITIZE_THREAD__)

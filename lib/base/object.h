@@ -32,6 +32,7 @@ enum sti_kind {
 	STI_KIND_TOPIC,
 	STI_KIND_SUBSCRIPTION,
 	STI_KIND_EXECUTOR,
+	STI_KIND_FORWARD,
 };
 
 /* Where its memory goes after the destructor. */

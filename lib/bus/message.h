@@ -20,9 +20,13 @@
 
 #include "base/object.h"
 
+/* The first types' numbers are given out here, the rest when they are made. */
+enum sti_type_id { STI_TYPE_ID_CHANGE, STI_TYPE_ID_CACHE_UPDATE, STI_TYPE_ID_FIRST };
+
 struct stasis_message_type {
 	/* const after init */
 	const char *name;
+	uint32_t id; /* dense, from 0: filters are built on it */
 	struct stasis_message_vtable vtable;
 	/* linked once, never taken out */
 	struct stasis_message_type *next;

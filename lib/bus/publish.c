@@ -3,13 +3,15 @@
  *
  * A publish is one RCU read section: load the topic's array, count up the message once for all
  * deliveries, push it to each subscription's ring. What happens to a push that is not plain success
- * (a mailbox to wake, a queue that ended, no memory to grow) is out of line.
+ * (a mailbox to wake, a queue that is full or has ended) is out of line (push.c), and so is a topic
+ * with forwards or selective subscriptions (walk.c): there whom it reaches is gathered first. What
+ * may wait or calls back is left until the read section has ended (pending.c).
  *
  * What it shares with others, per delivery: the line of the ring's tail and one slot's, both moving
  * between producers and consumer. Per publish: the message's line, and a counter of its own
  * thread's.
  *
- * Linearization: a publish reaches those whose subscriptions are in the array at A1
+ * Linearization: a publish reaches those whose subscriptions are in the arrays at A1
  * (bus/subscribers.h) and whose ring is not closed at the push (S1 in ring/ring.h).
  * Progress: lock-free. A subscription whose consumer is stuck costs its publishers memory only.
  *
@@ -27,75 +29,62 @@
 #include "base/object.h"
 #include "base/thread.h"
 #include "bus/message.h"
+#include "bus/push.h"
 #include "bus/subscription.h"
 #include "bus/topic.h"
-#include "exec/executor.h"
+#include "bus/walk.h"
 
 /* How far ahead of the delivery at hand the next subscriptions' lines are fetched. */
 #define FETCH_MAILBOX 6
 #define FETCH_RING 3
 
-/* What became of the messages: refused counts those a subscription should have taken. */
-struct outcome {
-	size_t refused;
-	size_t unsent; /* of the first message: references to give back */
-};
-
-/* Everything but plain success of a push. sent of n went in. True: the rest was refused. */
-static STI_COLD bool push_settle(struct stasis_subscription *sub, enum sti_push push, size_t unsent)
-{
-	bool refused = unsent > 0 && !(push & STI_PUSH_ENDED);
-
-	if (push & STI_PUSH_WAKE)
-		sti_executor_schedule(&sub->mailbox);
-	if (refused) {
-		/* Relaxed: a figure. */
-		atomic_fetch_add_explicit(&sub->mailbox.dropped, unsent, memory_order_relaxed);
-	}
-	return refused;
-}
-
-static bool mailbox_is_refusing(const struct sti_mailbox *mailbox)
+static bool mailbox_is_flagged(const struct sti_mailbox *mailbox)
 {
 	/* A2: pairs with R2 in executor_begin_close(). */
 	return sti_unlikely(atomic_load_explicit(&mailbox->flags, memory_order_acquire) != 0);
 }
 
-/* A mailbox with a flag set: its executor is shut down, or it is done. */
-static STI_COLD void flagged(struct stasis_subscription *sub, size_t n, struct outcome *outcome)
-{
-	outcome->unsent += n;
-	if (!stasis_subscription_is_subscribed(sub))
-		return;
-	outcome->refused += n;
-	/* Relaxed: a figure. */
-	atomic_fetch_add_explicit(&sub->mailbox.dropped, n, memory_order_relaxed);
-}
-
-STI_INLINE void push_one(struct stasis_subscription *sub, struct stasis_message *message,
-			 struct outcome *outcome)
+STI_INLINE void push_one(struct sti_delivery *delivery, struct stasis_subscription *sub,
+			 struct stasis_message *message)
 {
 	enum sti_push push;
-	bool unsent;
 
-	if (mailbox_is_refusing(&sub->mailbox)) {
-		flagged(sub, 1, outcome);
+	if (mailbox_is_flagged(&sub->mailbox)) {
+		sti_push_flagged(delivery, sub);
 		return;
 	}
 	push = sti_mpsc_push(&sub->mailbox.tail, message);
-	if (sti_likely(push == STI_PUSH_OK))
+	if (sti_unlikely(push != STI_PUSH_OK))
+		sti_push_settle(delivery, sub, push, delivery->messages, !sti_push_is_whole(push));
+}
+
+static void push_batch(struct sti_delivery *delivery, struct stasis_subscription *sub)
+{
+	enum sti_push push;
+	size_t pushed;
+
+	if (sti_unlikely(delivery->pending.n_rooms > 0) &&
+	    sti_pending_has_room(&delivery->pending, sub)) {
+		sti_push_behind(delivery, sub);
 		return;
-	unsent = (push & (STI_PUSH_ENDED | STI_PUSH_NOMEM)) != 0;
-	outcome->unsent += unsent;
-	outcome->refused += push_settle(sub, push, unsent);
+	}
+	if (mailbox_is_flagged(&sub->mailbox)) {
+		sti_push_flagged(delivery, sub);
+		return;
+	}
+	push = sti_mpsc_push_n(&sub->mailbox.tail, (void *const *)delivery->messages, delivery->n,
+			       STI_MPSC_FIT, &pushed);
+	if (sti_unlikely(push != STI_PUSH_OK))
+		sti_push_settle(delivery, sub, push, delivery->messages + pushed,
+				delivery->n - pushed);
 }
 
 /* Fetches what the next deliveries will write to, while this one waits for its own. */
-STI_INLINE void fetch_ahead(const struct sti_subscribers *subs, size_t i)
+STI_INLINE void fetch_ahead(const struct sti_subscribers *subs, size_t n, size_t i)
 {
-	if (i + FETCH_MAILBOX < subs->n)
+	if (i + FETCH_MAILBOX < n)
 		sti_prefetch_read(sti_subscribers_at(subs, i + FETCH_MAILBOX));
-	if (i + FETCH_RING < subs->n) {
+	if (i + FETCH_RING < n) {
 		struct stasis_subscription *sub = sti_subscribers_at(subs, i + FETCH_RING);
 
 		/* Relaxed: nothing is read there. */
@@ -118,49 +107,175 @@ STI_INLINE void count_up(struct stasis_message *message, uint32_t n, bool given)
 	sti_object_ref_n(message, given ? n - 1 : n);
 }
 
-/* The result as the API has it. */
-static int outcome_result(const struct outcome *outcome)
+/* --- with forwards or filters --- */
+
+struct publish_walk {
+	struct sti_walk walk; /* first: it is what the walk knows of this */
+	struct sti_delivery *delivery;
+};
+
+/* Delivers to those gathered. given: the caller's reference is theirs now. */
+static void walk_deliver(struct publish_walk *publish, bool given)
 {
-	return outcome->refused > INT_MAX ? INT_MAX : (int)outcome->refused;
+	struct sti_delivery *delivery = publish->delivery;
+	struct sti_walk *walk = &publish->walk;
+
+	for (size_t i = 0; i < delivery->n; i++)
+		count_up(delivery->messages[i], (uint32_t)walk->total, given);
+	for (unsigned i = 0; i < walk->n_segments; i++) {
+		for (uint32_t j = 0; j < walk->segments[i].n; j++) {
+			/* Relaxed: as in sti_subscribers_at(). */
+			struct stasis_subscription *sub = atomic_load_explicit(
+				&walk->segments[i].subs[j], memory_order_relaxed);
+
+			if (sti_likely(sub != NULL && sub != delivery->but))
+				push_batch(delivery, sub);
+			else
+				sti_push_drop(delivery, delivery->messages, delivery->n);
+		}
+	}
+	walk->n_segments = 0;
+	walk->total = 0;
 }
 
-STI_INLINE int publish_one(struct stasis_topic *topic, struct stasis_message *message, bool given)
+static bool walk_full(struct sti_walk *walk)
 {
-	struct outcome outcome = { 0 };
+	walk_deliver((struct publish_walk *)walk, false);
+	return true;
+}
+
+static bool walk_too_wide(struct sti_walk *walk)
+{
+	return false;
+}
+
+/* Has the walk been at some array twice? */
+static bool walk_has_diamond(const struct sti_walk *walk)
+{
+	for (unsigned i = 1; i < walk->n_segments; i++) {
+		for (unsigned j = 0; j < i; j++) {
+			if (walk->segments[i].subs == walk->segments[j].subs)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* Several messages at once to everybody, if nobody is reached twice: the second would come before
+ * the first on its other way. */
+static bool publish_together(struct sti_delivery *delivery, const struct stasis_topic *topic,
+			     const struct sti_subscribers *subs)
+{
+	struct publish_walk publish;
+	bool together;
+
+	publish.delivery = delivery;
+	sti_walk_init(&publish.walk, delivery->messages[0]->type, walk_too_wide);
+	together = sti_walk(&publish.walk, topic, subs) && publish.walk.total > 0 &&
+		   !walk_has_diamond(&publish.walk);
+	if (together)
+		walk_deliver(&publish, delivery->flags & STI_PUBLISH_GIVEN);
+	sti_walk_deinit(&publish.walk);
+	return together;
+}
+
+/* One message, along all forwards. */
+static void publish_alone(struct sti_delivery *delivery, const struct stasis_topic *topic,
+			  const struct sti_subscribers *subs)
+{
+	struct publish_walk publish;
+	bool given = delivery->flags & STI_PUBLISH_GIVEN;
+
+	publish.delivery = delivery;
+	sti_walk_init(&publish.walk, delivery->messages[0]->type, walk_full);
+	sti_walk(&publish.walk, topic, subs);
+	if (publish.walk.total > 0)
+		walk_deliver(&publish, given);
+	else if (given)
+		sti_push_drop(delivery, delivery->messages, 1);
+	sti_walk_deinit(&publish.walk);
+}
+
+/* Messages of any types, a run of neighbours of one type at a time. */
+static STI_NOINLINE void publish_types(struct sti_delivery *delivery,
+				       const struct stasis_topic *topic,
+				       const struct sti_subscribers *subs)
+{
+	struct stasis_message *const *messages = delivery->messages;
+	size_t n = delivery->n;
+
+	while (n > 0) {
+		size_t run = 1;
+
+		while (run < n && messages[run]->type == messages[0]->type)
+			run++;
+		delivery->messages = messages;
+		delivery->n = run;
+		if (run == 1 || !publish_together(delivery, topic, subs)) {
+			delivery->n = run = 1;
+			publish_alone(delivery, topic, subs);
+		}
+		messages += run;
+		n -= run;
+	}
+}
+
+/* --- the rest --- */
+
+/* Outside the read section. The result as the API has it. */
+STI_INLINE int publish_end(struct sti_delivery *delivery)
+{
+	if (sti_unlikely(delivery->pending.n > 0))
+		delivery->refused += sti_pending_settle(&delivery->pending, delivery->deadline_ns);
+	return delivery->refused > INT_MAX ? INT_MAX : (int)delivery->refused;
+}
+
+STI_INLINE int publish_one(struct stasis_topic *topic, struct stasis_message *message,
+			   unsigned flags)
+{
+	/* Its address is known elsewhere: the compiler keeps the other one in a register. */
+	struct stasis_message *same = message;
+	struct sti_delivery delivery;
 	const struct sti_subscribers *subs;
 
+	delivery.messages = &same;
+	delivery.n = 1;
+	delivery.flags = flags;
+	delivery.but = NULL;
+	delivery.deadline_ns = 0;
+	delivery.refused = 0;
+	sti_pending_init(&delivery.pending);
 	sti_rcu_read_lock();
 	subs = sti_subscribers_get(&topic->subscribers);
-	if (subs->n > 0)
-		count_up(message, (uint32_t)subs->n, given);
-	else if (given)
-		outcome.unsent = 1;
-	for (size_t i = 0; i < subs->n; i++) {
-		struct stasis_subscription *sub = sti_subscribers_at(subs, i);
+	if (sti_unlikely(!subs->plain)) {
+		publish_types(&delivery, topic, subs);
+	} else {
+		const size_t n = subs->n;
 
-		fetch_ahead(subs, i);
-		if (sti_likely(sub != NULL))
-			push_one(sub, message, &outcome);
-		else
-			outcome.unsent++;
+		if (sti_likely(n > 0))
+			count_up(message, (uint32_t)n, flags & STI_PUBLISH_GIVEN);
+		else if (flags & STI_PUBLISH_GIVEN)
+			sti_push_drop(&delivery, &same, 1);
+		for (size_t i = 0; i < n; i++) {
+			struct stasis_subscription *sub = sti_subscribers_at(subs, i);
+
+			fetch_ahead(subs, n, i);
+			if (sti_likely(sub != NULL))
+				push_one(&delivery, sub, message);
+			else
+				sti_push_drop(&delivery, &same, 1);
+		}
 	}
 	sti_rcu_read_unlock();
-	if (sti_unlikely(outcome.unsent > 0))
-		sti_object_unref_n(message, (uint32_t)outcome.unsent, NULL);
-	return outcome_result(&outcome);
-}
-
-STI_INLINE void topic_count(struct stasis_topic *topic, size_t n)
-{
-	sti_counter_add(&topic->published, &topic->published_own, sti_thread_self(), n);
+	return publish_end(&delivery);
 }
 
 int stasis_publish(struct stasis_topic *topic, struct stasis_message *message)
 {
 	if (sti_unlikely(topic == NULL || message == NULL))
 		return -EINVAL;
-	topic_count(topic, 1);
-	return publish_one(topic, message, false);
+	sti_topic_count(topic, 1);
+	return publish_one(topic, message, 0);
 }
 
 int stasis_publish_take(struct stasis_topic *topic, struct stasis_message *message)
@@ -170,58 +285,49 @@ int stasis_publish_take(struct stasis_topic *topic, struct stasis_message *messa
 			sti_object_unref_n(message, 1, NULL);
 		return -EINVAL;
 	}
-	topic_count(topic, 1);
-	return publish_one(topic, message, true);
-}
-
-/* Pushes the messages to one subscription; gives the references of those that it did not get back.
- * */
-static void push_batch(struct stasis_subscription *sub, struct stasis_message *const *messages,
-		       size_t n, struct outcome *outcome)
-{
-	struct outcome refusing = { 0 };
-	enum sti_push push;
-	size_t pushed = 0;
-
-	if (mailbox_is_refusing(&sub->mailbox)) {
-		flagged(sub, n, &refusing);
-		outcome->refused += refusing.refused;
-	} else {
-		push = sti_mpsc_push_n(&sub->mailbox.tail, (void *const *)messages, n, STI_MPSC_FIT,
-				       &pushed);
-		if (sti_unlikely(push != STI_PUSH_OK) && push_settle(sub, push, n - pushed))
-			outcome->refused += n - pushed;
-	}
-	for (size_t i = pushed; sti_unlikely(i < n); i++)
-		sti_object_unref_n(messages[i], 1, NULL);
+	sti_topic_count(topic, 1);
+	return publish_one(topic, message, STI_PUBLISH_GIVEN);
 }
 
 int sti_topic_publish(struct stasis_topic *topic, struct stasis_message *const *messages, size_t n,
-		      bool given, const struct stasis_subscription *but)
+		      const struct sti_publish_how *how)
 {
-	struct outcome outcome = { 0 };
+	struct sti_delivery delivery;
 	const struct sti_subscribers *subs;
-	uint32_t spare = 0;
+	bool given = how->flags & STI_PUBLISH_GIVEN;
+	uint32_t spare = 0; /* references per message that nobody needs */
+	int result;
 
+	delivery.messages = messages;
+	delivery.n = n;
+	delivery.flags = how->flags;
+	delivery.but = how->but;
+	delivery.deadline_ns = how->deadline_ns;
+	delivery.refused = 0;
+	sti_pending_init(&delivery.pending);
 	sti_rcu_read_lock();
 	subs = sti_subscribers_get(&topic->subscribers);
-	for (size_t i = 0; i < n && subs->n > 0; i++)
-		count_up(messages[i], (uint32_t)subs->n, given);
-	if (subs->n == 0)
-		spare = given;
-	for (size_t i = 0; i < subs->n; i++) {
-		struct stasis_subscription *sub = sti_subscribers_at(subs, i);
+	if (!subs->plain) {
+		publish_types(&delivery, topic, subs);
+	} else {
+		for (size_t i = 0; i < n && subs->n > 0; i++)
+			count_up(messages[i], subs->n, given);
+		spare = subs->n == 0 && given;
+		for (size_t i = 0; i < subs->n; i++) {
+			struct stasis_subscription *sub = sti_subscribers_at(subs, i);
 
-		fetch_ahead(subs, i);
-		if (sti_likely(sub != NULL && sub != but))
-			push_batch(sub, messages, n, &outcome);
-		else
-			spare++;
+			fetch_ahead(subs, subs->n, i);
+			if (sti_likely(sub != NULL && sub != how->but))
+				push_batch(&delivery, sub);
+			else
+				spare++;
+		}
 	}
 	sti_rcu_read_unlock();
+	result = publish_end(&delivery);
 	for (size_t i = 0; i < n && spare > 0; i++)
 		sti_object_unref_n(messages[i], spare, NULL);
-	return outcome_result(&outcome);
+	return result;
 }
 
 int stasis_publish_batch(struct stasis_topic *topic, struct stasis_message **messages, size_t n)
@@ -239,6 +345,40 @@ int stasis_publish_batch(struct stasis_topic *topic, struct stasis_message **mes
 		}
 		return -EINVAL;
 	}
-	topic_count(topic, n);
-	return sti_topic_publish(topic, messages, n, true, NULL);
+	sti_topic_count(topic, n);
+	return sti_topic_publish(topic, messages, n,
+				 &(struct sti_publish_how){ .flags = STI_PUBLISH_GIVEN });
+}
+
+/* The first that would get it is enough; but places may be empty. */
+static bool wants_found(struct sti_walk *walk)
+{
+	const struct sti_segment *segment = &walk->segments[0];
+	bool found = false;
+
+	for (uint32_t i = 0; i < segment->n && !found; i++) {
+		/* Relaxed: as in sti_subscribers_at(). */
+		found = atomic_load_explicit(&segment->subs[i], memory_order_relaxed) != NULL;
+	}
+	walk->n_segments = 0;
+	return !found;
+}
+
+int stasis_topic_wants(const struct stasis_topic *topic, const struct stasis_message_type *type)
+{
+	const struct sti_subscribers *subs;
+	struct sti_walk walk;
+	bool wanted;
+
+	if (topic == NULL || type == NULL)
+		return -EINVAL;
+	sti_walk_init(&walk, type, wants_found);
+	walk.room = 1;
+	walk.once = true;
+	sti_rcu_read_lock();
+	subs = sti_subscribers_get(&topic->subscribers);
+	wanted = !sti_walk(&walk, topic, subs);
+	sti_rcu_read_unlock();
+	sti_walk_deinit(&walk);
+	return wanted;
 }

@@ -4,24 +4,30 @@
 #include "bus/subscribers.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "bus/filter.h"
+#include "bus/subscription.h"
 
-/* All topics without a subscriber share it. */
-static struct sti_subscribers nobody;
+static_assert(sizeof(struct sti_subscribers) == 16 + sizeof(struct sti_rcu_head),
+	      "with one subscription, 48 bytes");
+static_assert(sizeof(uint64_t) == sizeof(_Atomic(struct stasis_subscription *)) &&
+		      sizeof(sti_target) == sizeof(const struct sti_filter *),
+	      "all parts are made of words of one size");
 
-static struct sti_subscribers *array_new(size_t n)
-{
-	struct sti_subscribers *array;
+/* All topics that lead to nobody share it. */
+static struct sti_subscribers nobody = { .plain = true };
 
-	if (n == 0)
-		return &nobody;
-	array = sti_alloc(sizeof(*array) + n * sizeof(array->subs[0]));
-	if (array != NULL)
-		array->n = n;
-	return array;
-}
+/* How a copy differs. NULL: not in this. */
+struct change {
+	const struct stasis_subscription *but;
+	struct stasis_subscription *add;
+	const struct sti_filter *filter; /* of add */
+	struct stasis_topic *forward;
+	const struct stasis_topic *unforward; /* once */
+};
 
 static void array_free_rcu(struct sti_rcu_head *rcu)
 {
@@ -46,19 +52,130 @@ static struct sti_subscribers *array_own(const sti_subscribers_ptr *pointer)
 	return atomic_load_explicit(pointer, memory_order_relaxed);
 }
 
-/* Copies all but one to another array; how many. */
-static size_t array_copy(struct sti_subscribers *to, const struct sti_subscribers *from,
-			 const struct stasis_subscription *but)
+static bool is_selective(const struct sti_filter *filter)
 {
-	size_t n = 0;
+	return filter != NULL && filter->selective;
+}
 
-	for (size_t i = 0; i < from->n; i++) {
+static const struct sti_filter *array_filter(const struct sti_subscribers *array, uint32_t i)
+{
+	return i < array->n_open ? NULL : sti_subscribers_filters(array)[i - array->n_open];
+}
+
+static bool keeps(const struct stasis_subscription *sub, const struct change *change)
+{
+	return sub != NULL && sub != change->but;
+}
+
+/* The sizes of the copy. False: it leads to nobody. */
+static bool array_measure(struct sti_subscribers *size, const struct sti_subscribers *from,
+			  const struct change *change)
+{
+	size_t forwards = sti_subscribers_count_forwards(from);
+
+	*size = (struct sti_subscribers){ 0 };
+	if (from->plain && !from->emptied) {
+		size->n = size->n_open = from->n - (change->but != NULL);
+	} else {
+		for (uint32_t i = 0; i < from->n; i++) {
+			const struct stasis_subscription *sub = sti_subscribers_at(from, i);
+
+			size->n += keeps(sub, change);
+			size->n_open += keeps(sub, change) && i < from->n_open;
+		}
+	}
+	if (change->add != NULL) {
+		size->n++;
+		size->n_open += !is_selective(change->filter);
+	}
+	size->distinct = from->distinct || (change->add != NULL && change->add->distinct);
+	size->n_forwards = (uint32_t)(forwards + (change->forward != NULL) -
+				      (change->unforward != NULL));
+	size->plain = size->n == size->n_open && size->n_forwards == 0;
+	return size->n > 0 || size->n_forwards > 0;
+}
+
+static void array_put(struct sti_subscribers *to, uint32_t i, struct stasis_subscription *sub,
+		      const struct sti_filter *filter)
+{
+	atomic_init(&to->subs[i], sub);
+	if (i < to->n_open)
+		return;
+	sti_subscribers_filters(to)[i - to->n_open] = filter;
+	sti_subscribers_masks(to)[i - to->n_open] = filter->mask;
+}
+
+static void array_fill(struct sti_subscribers *to, const struct sti_subscribers *from,
+		       const struct change *change)
+{
+	const struct stasis_topic *unforward = change->unforward;
+	uint32_t open = 0, selective = to->n_open, forwards = 0;
+
+	for (uint32_t i = 0; i < from->n; i++) {
 		struct stasis_subscription *sub = sti_subscribers_at(from, i);
 
-		if (sub != NULL && sub != but)
-			atomic_init(&to->subs[n++], sub);
+		if (keeps(sub, change))
+			array_put(to, i < from->n_open ? open++ : selective++, sub,
+				  array_filter(from, i));
 	}
-	return n;
+	if (change->add != NULL)
+		array_put(to, is_selective(change->filter) ? selective++ : open++, change->add,
+			  change->filter);
+	for (uint32_t i = 0; i < from->n_forwards; i++) {
+		struct stasis_topic *target = sti_subscribers_target(from, i);
+
+		if (target != NULL && target == unforward)
+			unforward = NULL;
+		else if (target != NULL)
+			atomic_init(&sti_subscribers_targets(to)[forwards++], target);
+	}
+	if (change->forward != NULL)
+		atomic_init(&sti_subscribers_targets(to)[forwards++], change->forward);
+	stasis_assert(open == to->n_open);
+	stasis_assert(selective == to->n);
+	stasis_assert(forwards == to->n_forwards);
+}
+
+/* The same for the arrays that most topics have. */
+static void array_fill_plain(struct sti_subscribers *to, const struct sti_subscribers *from,
+			     const struct change *change)
+{
+	uint32_t first = 0, rest;
+
+	while (first < from->n && sti_subscribers_at(from, first) != change->but)
+		first++;
+	rest = first < from->n ? from->n - first - 1 : 0;
+	/* Nobody else writes to the old array, so its words may be copied as such. */
+	memcpy((void *)to->subs, (const void *)from->subs, first * sizeof(to->subs[0]));
+	if (rest > 0)
+		memcpy((void *)(to->subs + first), (const void *)(from->subs + first + 1),
+		       rest * sizeof(to->subs[0]));
+	if (change->add != NULL)
+		atomic_init(&to->subs[first + rest], change->add);
+}
+
+/* 0 or -ENOMEM. */
+static int array_change(sti_subscribers_ptr *pointer, const struct change *change)
+{
+	struct sti_subscribers *old = array_own(pointer);
+	struct sti_subscribers size;
+	struct sti_subscribers *array = &nobody;
+	size_t words;
+
+	if (array_measure(&size, old, change)) {
+		words = (size_t)size.n + 2 * (size_t)sti_subscribers_n_selective(&size) +
+			size.n_forwards;
+		array = sti_alloc(sizeof(*array) + words * sizeof(array->subs[0]));
+		if (array == NULL)
+			return -ENOMEM;
+		*array = size;
+		if (size.plain && old->plain && !old->emptied)
+			array_fill_plain(array, old, change);
+		else
+			array_fill(array, old, change);
+	}
+	array_replace(pointer, array);
+	return 0;
 }
 
 void sti_subscribers_init(sti_subscribers_ptr *pointer)
@@ -76,40 +193,70 @@ size_t sti_subscribers_count(const struct sti_subscribers *subs)
 {
 	size_t n = 0;
 
-	for (size_t i = 0; i < subs->n; i++)
+	for (uint32_t i = 0; i < subs->n; i++)
 		n += sti_subscribers_at(subs, i) != NULL;
+	return n;
+}
+
+size_t sti_subscribers_count_forwards(const struct sti_subscribers *subs)
+{
+	size_t n = 0;
+
+	for (uint32_t i = 0; i < subs->n_forwards; i++)
+		n += sti_subscribers_target(subs, i) != NULL;
 	return n;
 }
 
 int sti_subscribers_add(sti_subscribers_ptr *pointer, struct stasis_subscription *sub)
 {
-	struct sti_subscribers *old = array_own(pointer);
-	size_t n = sti_subscribers_count(old);
-	struct sti_subscribers *array = array_new(n + 1);
+	return array_change(pointer, &(struct change){ .add = sub,
+						       .filter = sti_subscription_filter(sub) });
+}
 
-	if (array == NULL)
-		return -ENOMEM;
-	array_copy(array, old, NULL);
-	atomic_init(&array->subs[n], sub);
-	array_replace(pointer, array);
+int sti_subscribers_refilter(sti_subscribers_ptr *pointer, struct stasis_subscription *sub,
+			     const struct sti_filter *filter)
+{
+	const struct sti_subscribers *array = array_own(pointer);
+
+	for (uint32_t i = 0; i < array->n; i++) {
+		if (sti_subscribers_at(array, i) == sub)
+			return array_change(pointer, &(struct change){ .but = sub, .add = sub,
+								       .filter = filter });
+	}
 	return 0;
 }
 
 void sti_subscribers_remove(sti_subscribers_ptr *pointer, struct stasis_subscription *sub)
 {
-	struct sti_subscribers *old = array_own(pointer);
-	size_t n = sti_subscribers_count(old);
-	struct sti_subscribers *array = array_new(n - 1);
+	struct sti_subscribers *array = array_own(pointer);
 
-	if (array != NULL) {
-		n = array_copy(array, old, sub);
-		stasis_assert(n == array->n);
-		array_replace(pointer, array);
+	if (array_change(pointer, &(struct change){ .but = sub }) == 0)
 		return;
-	}
-	for (size_t i = 0; i < old->n; i++) {
+	for (uint32_t i = 0; i < array->n; i++) {
 		/* Relaxed: publishers may see it or not, as with a replaced array. */
-		if (sti_subscribers_at(old, i) == sub)
-			atomic_store_explicit(&old->subs[i], NULL, memory_order_relaxed);
+		if (sti_subscribers_at(array, i) == sub)
+			atomic_store_explicit(&array->subs[i], NULL, memory_order_relaxed);
+	}
+	array->emptied = true;
+}
+
+int sti_subscribers_add_forward(sti_subscribers_ptr *pointer, struct stasis_topic *target)
+{
+	return array_change(pointer, &(struct change){ .forward = target });
+}
+
+void sti_subscribers_remove_forward(sti_subscribers_ptr *pointer, struct stasis_topic *target)
+{
+	struct sti_subscribers *array = array_own(pointer);
+
+	if (array_change(pointer, &(struct change){ .unforward = target }) == 0)
+		return;
+	for (uint32_t i = 0; i < array->n_forwards; i++) {
+		if (sti_subscribers_target(array, i) != target)
+			continue;
+		/* Relaxed: as in sti_subscribers_remove(). */
+		atomic_store_explicit(&sti_subscribers_targets(array)[i], NULL,
+				      memory_order_relaxed);
+		return;
 	}
 }

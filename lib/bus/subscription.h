@@ -18,7 +18,9 @@
  * Edges
  *   R1  fetch-or flags (DONE)     final     -> A1  what the final callback did
  *   A1  load-acquire flags        is_done, join <- R1
- *   X1  exchange ended            unsubscribe: one of several ends it
+ *   X1  fetch-or flags (ENDED)    unsubscribe: one of several ends it
+ *   R2  store-release filter      accept, decline, set_filter -> A2  the set of types
+ *   A2  load-acquire filter       <- R2
  */
 
 #include <stasis/subscription.h>
@@ -35,14 +37,21 @@ struct sti_final_message {
 	struct stasis_subscription_change change;
 };
 
+struct sti_filter;
+
+/* Ten digits of six bits, and the end. */
+#define STI_UNIQUEID_SIZE 11
+
 struct stasis_subscription {
 	struct sti_mailbox mailbox; /* first: a mailbox begins an object */
 
+	/* RCU: published under the topic's lock */
+	_Atomic(struct sti_filter *) filter; /* NULL: accepts everything */
 	/* const after init */
-	char *name; /* NULL: the topic's */
-	char uniqueid[16];
+	char uniqueid[STI_UNIQUEID_SIZE];
+	bool named : 1; /* its name is behind the ring; otherwise it has the topic's */
+	bool distinct : 1;
 	/* any thread: atomic */
-	_Atomic uint32_t ended;
 	struct sti_eventcount done;
 
 	/* whoever ends it; then readers of the message */
@@ -51,5 +60,32 @@ struct stasis_subscription {
 	/* the first ring; only here it is known to begin a line */
 	unsigned char ring[STI_RING_MIN_SIZE];
 };
+
+static inline struct stasis_topic *sti_subscription_topic(const struct stasis_subscription *sub)
+{
+	return sub->mailbox.user_origin;
+}
+
+static inline const char *sti_subscription_own_name(const struct stasis_subscription *sub)
+{
+	return sub->named ? (const char *)(sub + 1) : NULL;
+}
+
+/* Inside a read section, or under the topic's lock. */
+static inline struct sti_filter *sti_subscription_filter(const struct stasis_subscription *sub)
+{
+	/* A2: pairs with R2 in bus/filter.c. */
+	return atomic_load_explicit(&sub->filter, memory_order_acquire);
+}
+
+extern const struct sti_mailbox_ops sti_subscription_ops;
+
+/* Is the calling thread inside a callback of this subscription? */
+bool sti_subscription_is_current(const struct stasis_subscription *sub);
+
+/* As stasis_subscribe_with(), selective from the start though it accepts no types. */
+struct stasis_subscription *sti_subscribe_selective(struct stasis_topic *topic,
+						    stasis_subscription_cb callback, void *data,
+						    const struct stasis_subscribe_options *options);
 
 #endif

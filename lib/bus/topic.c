@@ -14,6 +14,7 @@ static void topic_destroy(void *obj)
 {
 	struct stasis_topic *topic = obj;
 
+	sti_topic_unforward(topic);
 	sti_subscribers_deinit(&topic->subscribers);
 	sti_counter_deinit(&topic->published);
 	pthread_mutex_destroy(&topic->lock);
@@ -52,6 +53,8 @@ const char *stasis_topic_name(const struct stasis_topic *topic)
 
 size_t stasis_topic_subscribers(const struct stasis_topic *topic)
 {
+	const struct sti_subscribers *subs;
+	bool forwards;
 	size_t n;
 
 	if (topic == NULL) {
@@ -59,14 +62,9 @@ size_t stasis_topic_subscribers(const struct stasis_topic *topic)
 		return 0;
 	}
 	sti_rcu_read_lock();
-	n = sti_subscribers_count(sti_subscribers_get(&topic->subscribers));
+	subs = sti_subscribers_get(&topic->subscribers);
+	forwards = subs->n_forwards > 0;
+	n = sti_subscribers_count(subs);
 	sti_rcu_read_unlock();
-	return n;
-}
-
-int stasis_topic_wants(const struct stasis_topic *topic, const struct stasis_message_type *type)
-{
-	if (topic == NULL || type == NULL)
-		return -EINVAL;
-	return stasis_topic_subscribers(topic) > 0;
+	return forwards ? sti_topic_reach((struct stasis_topic *)(uintptr_t)topic) : n;
 }

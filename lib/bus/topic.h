@@ -30,12 +30,39 @@ struct stasis_topic {
 	struct sti_counter_own published_own;
 	/* serializes changes of the array: one copy long */
 	pthread_mutex_t lock;
+
+	/* the forwards' lock; see bus/forward.c */
+	struct stasis_forward *out; /* those that lead from here */
+	struct stasis_forward *in;  /* those that lead here */
+	uint64_t mark;		    /* the last walk that has been here */
+	uint32_t height;	    /* forwards on the longest path from here */
 };
 
-/* Hands n messages to all subscriptions but one (NULL: to all). Takes n references per message, of
- * which the caller gives one each if given is true. As stasis_publish_batch() otherwise; nothing is
- * counted for the topic. */
+/* Counts n messages that were given to it. */
+STI_INLINE void sti_topic_count(struct stasis_topic *topic, size_t n)
+{
+	sti_counter_add(&topic->published, &topic->published_own, sti_thread_self(), n);
+}
+
+/* Ends the forwards from a topic that is about to be freed. */
+void sti_topic_unforward(struct stasis_topic *topic);
+
+/* Subscriptions of all topics that this one leads to, each counted once. */
+size_t sti_topic_reach(struct stasis_topic *topic);
+
+#define STI_PUBLISH_GIVEN 1u /* the caller gives a reference per message */
+#define STI_PUBLISH_FORCE 2u /* never waits for room: the queue grows */
+
+/* What a publish of the library's own differs in. */
+struct sti_publish_how {
+	unsigned flags;
+	const struct stasis_subscription *but; /* not to this one */
+	uint64_t deadline_ns; /* waits for room no longer; of sti_clock_monotonic_ns(), 0: none */
+};
+
+/* Hands n messages to all subscriptions. As stasis_publish_batch() otherwise; nothing is counted
+ * for the topic. */
 int sti_topic_publish(struct stasis_topic *topic, struct stasis_message *const *messages, size_t n,
-		      bool given, const struct stasis_subscription *but);
+		      const struct sti_publish_how *how);
 
 #endif

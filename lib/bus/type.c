@@ -21,6 +21,7 @@
 #include "bus/message.h"
 
 static _Atomic(struct stasis_message_type *) types;
+static _Atomic uint32_t next_id = STI_TYPE_ID_FIRST;
 
 struct stasis_message_type *
 stasis_message_type_create_with(const char *name, const struct stasis_message_vtable *vtable)
@@ -47,6 +48,8 @@ stasis_message_type_create_with(const char *name, const struct stasis_message_vt
 		return NULL;
 	}
 	type->vtable = copy;
+	/* Relaxed: unique is enough, and after 4 billion types equal ones do no harm. */
+	type->id = atomic_fetch_add_explicit(&next_id, 1, memory_order_relaxed);
 	type->name = memcpy(type + 1, name, name_size);
 	/* Relaxed: the CAS decides. */
 	type->next = atomic_load_explicit(&types, memory_order_relaxed);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* exec/executor.c — life of a pool and its members. The phases are in executor.h. */
+/* exec/executor.c — life of an executor and its members. The phases are in executor.h. */
 
 #include "exec/executor.h"
 
@@ -15,8 +15,11 @@
 #include "base/alloc.h"
 #include "base/object.h"
 #include "base/options.h"
+#include "exec/manual.h"
 
 #define SPIN_NS_DEFAULT 20000u
+/* More than there are anywhere. */
+#define CPU_MAX 65535u
 
 static uint32_t executor_phase(const struct stasis_executor *executor)
 {
@@ -43,12 +46,13 @@ bool sti_executor_alone(const struct stasis_executor *executor)
 
 int sti_executor_attach(struct stasis_executor *executor, struct sti_mailbox *mailbox)
 {
-	unsigned home;
+	unsigned home = 0;
 	int result = 0;
 
 	/* Relaxed: spreads mailboxes over workers; a hint. */
-	home = atomic_fetch_add_explicit(&executor->next_home, 1, memory_order_relaxed) %
-	       executor->n_workers;
+	if (executor->n_workers > 0)
+		home = atomic_fetch_add_explicit(&executor->next_home, 1, memory_order_relaxed) %
+		       executor->n_workers;
 	atomic_store_explicit(&mailbox->home, (uint16_t)home, memory_order_relaxed);
 	pthread_mutex_lock(&executor->lock);
 	if (executor_phase(executor) != STI_EXECUTOR_OPEN) {
@@ -88,6 +92,7 @@ static void executor_free(struct stasis_executor *executor)
 	for (unsigned i = 0; i < executor->n_workers; i++)
 		sti_free(executor->workers[i].seen);
 	sti_free(executor->workers);
+	sti_manual_free(executor->manual);
 	pthread_mutex_destroy(&executor->lock);
 	pthread_mutex_destroy(&executor->shutdown_lock);
 	sti_object_dispose(executor);
@@ -144,6 +149,8 @@ static bool executor_begin_close(struct stasis_executor *executor)
 			/* R2: pairs with A2 in schedule.c and publish.c. */
 			atomic_fetch_or_explicit(&mailbox->flags, STI_MAILBOX_REFUSING,
 						 memory_order_release);
+			/* They find that it takes nothing any more. */
+			sti_mailbox_wake_waiters(mailbox);
 		}
 	}
 	pthread_mutex_unlock(&executor->lock);
@@ -179,6 +186,8 @@ struct stasis_executor *stasis_executor_shutdown(struct stasis_executor *executo
 		executor->joined = true;
 	}
 	pthread_mutex_unlock(&executor->shutdown_lock);
+	/* Not under the lock: it may call back. */
+	sti_executor_settle(executor);
 	return stasis_object_unref(executor);
 }
 
@@ -209,32 +218,59 @@ static int worker_init(struct stasis_executor *executor, struct sti_worker *work
 	return worker->seen != NULL ? 0 : -ENOMEM;
 }
 
-static int worker_start(struct stasis_executor *executor, unsigned i)
+/* A thread of these attributes runs on this CPU alone, from its start. 0 or an error number. */
+static int attr_pin(pthread_attr_t *attr, unsigned cpu)
 {
-	char name[16];
+	size_t size = CPU_ALLOC_SIZE(cpu + 1);
+	cpu_set_t *set = sti_alloc_zeroed(size);
 	int error;
 
+	if (set == NULL)
+		return ENOMEM;
+	CPU_SET_S(cpu, size, set);
+	error = pthread_attr_setaffinity_np(attr, size, set);
+	sti_free(set);
+	return error;
+}
+
+static int worker_start(struct stasis_executor *executor, unsigned i,
+			const struct stasis_executor_options *options)
+{
+	struct sti_worker *worker = &executor->workers[i];
+	pthread_attr_t attr;
+	char name[16];
+	int error = pthread_attr_init(&attr);
+
+	if (error != 0)
+		return -error;
+	if (options->n_affinity > 0)
+		error = attr_pin(&attr, options->affinity[i % options->n_affinity]);
 	/* Relaxed: the thread is created after this. */
 	atomic_fetch_add_explicit(&executor->holders, 1, memory_order_relaxed);
-	error = pthread_create(&executor->workers[i].thread, NULL, sti_worker_main,
-			       &executor->workers[i]);
+	if (error == 0)
+		error = pthread_create(&worker->thread, &attr, sti_worker_main, worker);
+	pthread_attr_destroy(&attr);
 	if (error != 0) {
 		atomic_fetch_sub_explicit(&executor->holders, 1, memory_order_relaxed);
 		return -error;
 	}
 	snprintf(name, sizeof(name), "%.10s-%u", executor->name, i % 10000);
-	pthread_setname_np(executor->workers[i].thread, name);
+	pthread_setname_np(worker->thread, name);
 	return 0;
 }
 
-/* Starts the workers with all signals blocked: handlers belong to the application's threads. */
-static int executor_start(struct stasis_executor *executor)
+/* Starts the workers, and liburcu's thread, with all signals blocked: handlers belong to the
+ * application's threads. */
+static int executor_start(struct stasis_executor *executor,
+			  const struct stasis_executor_options *options)
 {
 	unsigned n = executor->n_workers;
 	sigset_t all, old;
 	int result = 0;
 
 	executor->n_workers = 0;
+	if (options->wait == STASIS_WAIT_MANUAL)
+		result = sti_manual_new(&executor->manual);
 	for (unsigned i = 0; i < n && result == 0; i++) {
 		result = worker_init(executor, &executor->workers[i], n);
 		executor->n_workers = i + 1;
@@ -245,7 +281,7 @@ static int executor_start(struct stasis_executor *executor)
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	sti_rcu_start();
 	for (unsigned i = 0; i < n && result == 0; i++) {
-		result = worker_start(executor, i);
+		result = worker_start(executor, i, options);
 		if (result != 0) {
 			/* Those that run see only what exists. */
 			executor_stop(executor);
@@ -257,10 +293,19 @@ static int executor_start(struct stasis_executor *executor)
 	return result;
 }
 
+static unsigned options_workers(const struct stasis_executor_options *options)
+{
+	if (options->wait == STASIS_WAIT_MANUAL)
+		return 0;
+	if (options->threads != 0)
+		return options->threads;
+	return options->n_affinity != 0 ? (unsigned)options->n_affinity : usable_cpus();
+}
+
 static struct stasis_executor *executor_new(const struct stasis_executor_options *options)
 {
 	struct stasis_executor *executor;
-	unsigned n = options->threads != 0 ? options->threads : usable_cpus();
+	unsigned n = options_workers(options);
 
 	executor = sti_object_new(STI_KIND_EXECUTOR, STI_MEM_KEEP, STI_CACHELINE, sizeof(*executor),
 				  executor_destroy);
@@ -274,21 +319,47 @@ static struct stasis_executor *executor_new(const struct stasis_executor_options
 	executor->spin_ns = options->spin_ns != 0 ? options->spin_ns : SPIN_NS_DEFAULT;
 	snprintf(executor->name, sizeof(executor->name), "%s",
 		 options->name != NULL ? options->name : "stasis");
+	if (n == 0)
+		return executor;
 	executor->workers = sti_alloc_aligned(STI_CACHELINE, n * sizeof(*executor->workers));
-	if (executor->workers != NULL)
-		executor->n_workers = n;
+	if (executor->workers == NULL) {
+		executor_free(executor);
+		return NULL;
+	}
+	executor->n_workers = n;
 	return executor;
+}
+
+static int options_check(struct stasis_executor_options *options,
+			 const struct stasis_executor_options *given)
+{
+	int result = sti_options_copy(options, sizeof(*options), given);
+
+	if (result != 0)
+		return result;
+	if ((unsigned)options->wait > STASIS_WAIT_INLINE)
+		return -EINVAL;
+	if (options->n_affinity > 0 &&
+	    (options->affinity == NULL || options->wait == STASIS_WAIT_MANUAL))
+		return -EINVAL;
+	for (size_t i = 0; i < options->n_affinity; i++) {
+		if (options->affinity[i] > CPU_MAX)
+			return -EINVAL;
+	}
+	if (options->wait == STASIS_WAIT_MANUAL)
+		return 0;
+	return options->threads > STASIS_THREADS_MAX ||
+			       (options->threads == 0 && options->n_affinity > STASIS_THREADS_MAX) ?
+		       -EINVAL :
+		       0;
 }
 
 struct stasis_executor *stasis_executor_create(const struct stasis_executor_options *given)
 {
 	struct stasis_executor_options options;
 	struct stasis_executor *executor;
-	int result = sti_options_copy(&options, sizeof(options), given);
+	int result = options_check(&options, given);
 
-	if (result == 0 && (options.threads > STASIS_THREADS_MAX ||
-			    (unsigned)options.wait > STASIS_WAIT_SPIN))
-		result = -EINVAL;
 	if (result != 0) {
 		errno = -result;
 		return NULL;
@@ -298,7 +369,7 @@ struct stasis_executor *stasis_executor_create(const struct stasis_executor_opti
 		errno = ENOMEM;
 		return NULL;
 	}
-	result = executor->n_workers > 0 ? executor_start(executor) : -ENOMEM;
+	result = executor_start(executor, &options);
 	if (result != 0) {
 		executor_free(executor);
 		errno = -result;

@@ -2,14 +2,22 @@
 #ifndef STI_EXEC_EXECUTOR_H
 #define STI_EXEC_EXECUTOR_H
 
-/* exec/executor.h — a pool of workers, and the mailboxes that belong to it
+/* exec/executor.h — a pool of workers, or none of its own (manual.h), and its mailboxes
  *
  * Phases: OPEN -> CLOSING -> STOPPING.
  *   CLOSING   no mailbox may be attached; all have REFUSING set. A grace period later, every
  *   publisher
  *             who did not see that has pushed and scheduled.
- *   STOPPING  workers end when their queues are empty. So all that was pushed is delivered.
+ *   STOPPING  workers end when their queues are empty. So all that was pushed is delivered, but for
+ *             what threads that are no workers have at hand: publishers that deliver themselves,
+ *             runners of a manual executor, closers.
  * A mailbox that is closed while REFUSING is run by the closer, if it was idle: nobody else would.
+ *
+ * Shutdown therefore waits for the members to rest (drain.c), after it has joined the workers. In
+ * this order the usual first look finds all of them at rest, and nothing can be missed: since the
+ * grace period, whoever is not a worker runs to the end what it has at hand, for
+ * sti_executor_submit() gives nothing to workers any more. So it needs none of them, and none of
+ * them needs it. A manual executor has no workers to join, and is run until its members rest.
  *
  * Memory: the object's references and each worker thread hold the structure; the last to let go
  * frees it, so an executor may be dropped by its own worker.
@@ -45,6 +53,7 @@ struct stasis_executor {
 	/* const after init */
 	struct sti_worker *workers;
 	unsigned n_workers;
+	struct sti_manual *manual; /* NULL: there are workers */
 	enum stasis_wait wait;
 	bool by_library; /* started as the default, held by nobody else */
 	uint64_t spin_ns;
@@ -73,6 +82,20 @@ struct stasis_executor {
 	struct sti_rcu_head rcu;
 };
 
+/* Does somebody wait for deliveries? A hint. Relaxed: a drainer that is missed looks again by
+ * itself within a millisecond. */
+static inline bool sti_executor_has_drainers(const struct stasis_executor *executor)
+{
+	return sti_unlikely(atomic_load_explicit(&executor->drainers, memory_order_relaxed) != 0);
+}
+
+/* To be called by whoever has delivered. */
+static inline void sti_executor_tell_drainers(struct stasis_executor *executor)
+{
+	if (sti_executor_has_drainers(executor))
+		sti_eventcount_signal(&executor->drained);
+}
+
 /* 0 or -ESHUTDOWN. Gives the mailbox a home. */
 int sti_executor_attach(struct stasis_executor *executor, struct sti_mailbox *mailbox);
 void sti_executor_detach(struct stasis_executor *executor, struct sti_mailbox *mailbox);
@@ -88,15 +111,47 @@ void sti_executor_submit(struct sti_mailbox *mailbox);
 /* Is the calling thread delivering for this executor? */
 bool sti_executor_is_current(const struct stasis_executor *executor);
 
-/* Is it its only worker? */
+/* Is it its only worker? Never, of a manual one. */
 bool sti_executor_alone(const struct stasis_executor *executor);
+
+/* Is it manual, and was this thread the last in stasis_executor_run(), or nobody there yet? */
+bool sti_executor_may_run(const struct stasis_executor *executor);
+
+/* Is it manual, and was this thread the last in stasis_executor_run()? */
+bool sti_executor_ran_here(const struct stasis_executor *executor);
+
+/* Has this thread ever been in stasis_executor_run()? */
+bool sti_thread_runs_loops(void);
+
+/* Is it one with workers, or does it run on this thread? */
+bool sti_executor_runs_here(const struct stasis_executor *executor);
+
+/* What stasis_executor_run() does, without taking note of the thread. How many callbacks were made:
+ * 0 also when all that is queued waits for publishers in the middle of a push. Manual ones only. */
+size_t sti_executor_run_some(struct stasis_executor *executor, size_t max);
+
+/* Waits until nobody is responsible for any member; a manual executor is run meanwhile. Only after
+ * the grace period of a shutdown, and not inside its callbacks. */
+void sti_executor_settle(struct stasis_executor *executor);
+
+/* Takes a mailbox out of the queue it is in, for the caller to run. False: it is not queued, or on
+ * its way. Any thread that holds a reference; not inside a read section. */
+bool sti_executor_pull(const struct sti_mailbox *mailbox);
 
 /* Makes sure that somebody watches while a worker is busy. */
 void sti_executor_watch(struct stasis_executor *executor);
 
-/* Ends a queue: what was pushed is delivered, then the final message. 0 or -EALREADY. The caller
- * holds a reference; not inside a read section. */
-int sti_executor_close(struct sti_mailbox *mailbox);
+/* Runs a mailbox that the caller is responsible for, up to its batch, on this thread; workers do
+ * the rest. Not inside a read section. */
+void sti_executor_run_turn(struct sti_mailbox *mailbox);
+
+/* Runs a mailbox that the caller is responsible for until it is idle or done, on this thread. Not
+ * inside a read section. */
+void sti_executor_run_out(struct sti_mailbox *mailbox);
+
+/* Ends a queue: what was pushed is delivered, then the final message. The caller holds a reference;
+ * not inside a read section. */
+void sti_executor_close(struct sti_mailbox *mailbox);
 
 /* Lets go of the structure; frees it when nobody holds it any more. */
 void sti_executor_leave(struct stasis_executor *executor);

@@ -3,7 +3,7 @@
  *
  * Edges
  *   R1  store-release delivered  turn  -> A1  effects of the callbacks, for whoever drains
- *   A1  load-acquire delivered   sti_executor_drain() <- R1
+ *   A1  load-acquire delivered   has_settled, statistics <- R1
  */
 
 #include "exec/mailbox.h"
@@ -12,6 +12,7 @@
 #include <sched.h>
 #include <string.h>
 
+#include "base/alloc.h"
 #include "base/assert.h"
 
 static_assert(offsetof(struct sti_mailbox, head) == 48, "the runner's line begins here");
@@ -25,6 +26,16 @@ static __thread struct sti_context *context_current;
 struct sti_context *sti_context_current(void)
 {
 	return context_current;
+}
+
+unsigned sti_context_depth(void)
+{
+	unsigned depth = 0;
+
+	for (const struct sti_context *context = context_current; context != NULL;
+	     context = context->outer)
+		depth++;
+	return depth;
 }
 
 void sti_context_enter(struct sti_context *context, struct stasis_executor *executor,
@@ -55,9 +66,56 @@ int sti_mailbox_init(struct sti_mailbox *mailbox, const struct sti_mailbox_ops *
 	return sti_mpsc_init(&mailbox->tail, &mailbox->head, order, embedded);
 }
 
+int sti_mailbox_limit(struct sti_mailbox *mailbox, struct sti_limits *limits, void *embedded)
+{
+	int result = 0;
+
+	if (limits->capacity != 0) {
+		sti_mpsc_deinit(&mailbox->tail, &mailbox->head);
+		result = sti_mpsc_init_bounded(&mailbox->tail, &mailbox->head, limits->capacity,
+					       limits->overflow == STASIS_OVERFLOW_DROP_OLDEST,
+					       embedded);
+	}
+	if (result != 0) {
+		sti_free(limits);
+		return result;
+	}
+	sti_eventcount_init(&limits->room);
+	mailbox->limits = limits;
+	/* atomic_init: nobody else knows the mailbox yet. */
+	atomic_init(&mailbox->flags,
+		    (limits->high != 0 ? STI_MAILBOX_WATCHED : 0) |
+			    (limits->overflow == STASIS_OVERFLOW_REJECT ? STI_MAILBOX_WHOLE : 0));
+	return 0;
+}
+
 void sti_mailbox_deinit(struct sti_mailbox *mailbox)
 {
 	sti_mpsc_deinit(&mailbox->tail, &mailbox->head);
+	sti_free(mailbox->limits);
+}
+
+bool sti_mailbox_has_settled(const struct sti_mailbox *mailbox, uint64_t pushed, uint64_t *seenp)
+{
+	/* A1: what the callbacks did; pairs with R1 in deliver_batch(). */
+	uint64_t delivered = atomic_load_explicit(&mailbox->delivered, memory_order_acquire);
+	uint64_t taken;
+
+	if (mailbox->limits == NULL)
+		return delivered >= pushed;
+	sti_rcu_read_lock();
+	taken = sti_mpsc_pushed(&mailbox->head);
+	taken -= sti_mpsc_depth(&mailbox->head);
+	sti_rcu_read_unlock();
+	if (taken < pushed)
+		return false;
+	/* All that is meant has been taken, or evicted; the last may be in its callback, until
+	 * another has been delivered or nobody is at it. */
+	if (*seenp == 0)
+		*seenp = delivered + 1;
+	/* S3: after the look at what was taken; pairs with deliver_limited(). */
+	return delivered >= *seenp ||
+	       atomic_load_explicit(&mailbox->limits->busy, memory_order_seq_cst) == 0;
 }
 
 /* Relaxed throughout: the runner is the only writer of his figures. */
@@ -67,10 +125,9 @@ static void note_depth(struct sti_mailbox *mailbox, uint64_t depth)
 		atomic_store_explicit(&mailbox->depth_max, depth, memory_order_relaxed);
 }
 
-static size_t deliver_batch(struct sti_mailbox *mailbox, struct sti_context *context)
+static size_t deliver_batch(struct sti_mailbox *mailbox, struct sti_context *context, size_t batch)
 {
 	void *items[TAKE];
-	size_t batch = mailbox->batch;
 	size_t total = 0;
 	size_t n;
 	/* Relaxed: the runner is the only writer. */
@@ -83,45 +140,103 @@ static size_t deliver_batch(struct sti_mailbox *mailbox, struct sti_context *con
 			break;
 		mailbox->ops->deliver(mailbox, items, n, context);
 		total += n;
-		/* R1: what the callbacks did, for A1 in sti_executor_drain(). */
+		if (sti_unlikely(context->eager))
+			sti_release_flush(&context->release);
+		/* R1: what the callbacks did, for A1 in sti_mailbox_settled(). */
 		atomic_store_explicit(&mailbox->delivered, delivered + total, memory_order_release);
 	} while (n == TAKE && total < batch);
 	return total;
 }
 
-enum sti_turn sti_mailbox_run(struct sti_mailbox *mailbox, struct sti_context *context, bool linger,
+/* One by one: what is still queued is what the limits are about. */
+static size_t deliver_limited(struct sti_mailbox *mailbox, struct sti_context *context,
+			      size_t batch)
+{
+	size_t total = 0;
+	void *item;
+	/* Relaxed: the runner is the only writer. */
+	uint64_t delivered = atomic_load_explicit(&mailbox->delivered, memory_order_relaxed);
+
+	/* S3: before what is taken; pairs with sti_mailbox_has_settled(). */
+	atomic_store_explicit(&mailbox->limits->busy, 1, memory_order_seq_cst);
+	while (total < batch && sti_mpsc_take_one(&mailbox->head, &item)) {
+		sti_limits_taken(mailbox);
+		mailbox->ops->deliver(mailbox, &item, 1, context);
+		total++;
+		if (context->eager)
+			sti_release_flush(&context->release);
+		/* R1: as in deliver_batch(). */
+		atomic_store_explicit(&mailbox->delivered, delivered + total, memory_order_release);
+	}
+	/* S3: after what was delivered; pairs with sti_mailbox_has_settled(). */
+	atomic_store_explicit(&mailbox->limits->busy, 0, memory_order_seq_cst);
+	return total;
+}
+
+static enum sti_rest mailbox_rest(struct sti_mailbox *mailbox, struct sti_context *context)
+{
+	struct sti_mailbox *outer = context->mailbox;
+	enum sti_rest rest;
+
+	/* Once let go, the ring may be retired under us. */
+	sti_rcu_read_lock();
+	rest = sti_mpsc_rest(&mailbox->tail, &mailbox->head);
+	sti_rcu_read_unlock();
+	/* It may have entered a ring that a publisher has linked who must not wait: there is
+	 * room. */
+	if (rest == STI_REST_MORE && mailbox->limits != NULL) {
+		context->mailbox = mailbox;
+		sti_limits_taken(mailbox);
+		context->mailbox = outer;
+	}
+	return rest;
+}
+
+bool sti_mailbox_let_go(struct sti_mailbox *mailbox, struct sti_context *context)
+{
+	return mailbox_rest(mailbox, context) == STI_REST_GONE;
+}
+
+enum sti_turn sti_mailbox_rest(struct sti_mailbox *mailbox, struct sti_context *context,
+			       size_t *np)
+{
+	struct sti_mailbox *outer = context->mailbox;
+	enum sti_rest rest = mailbox_rest(mailbox, context);
+
+	if (rest == STI_REST_FINAL) {
+		context->mailbox = mailbox;
+		mailbox->ops->final(mailbox, context);
+		context->mailbox = outer;
+		++*np;
+	}
+	return rest == STI_REST_MORE ? STI_TURN_MORE :
+	       rest == STI_REST_HOLE ? STI_TURN_HOLE :
+				       STI_TURN_GONE;
+}
+
+enum sti_turn sti_mailbox_run(struct sti_mailbox *mailbox, struct sti_context *context,
 			      size_t *np)
 {
 	struct sti_mailbox *outer = context->mailbox;
-	enum sti_turn turn = STI_TURN_MORE;
-	enum sti_rest rest;
+	size_t batch = mailbox->batch;
 
+	if (context->max != 0 && context->max < batch)
+		batch = context->max;
 	context->mailbox = mailbox;
-	*np = deliver_batch(mailbox, context);
-	if (*np == mailbox->batch) {
+	*np = sti_likely(mailbox->limits == NULL) ? deliver_batch(mailbox, context, batch) :
+						    deliver_limited(mailbox, context, batch);
+	context->mailbox = outer;
+	if (*np == batch) {
 		/* Behind: worth a look at the producers' line. */
 		sti_rcu_read_lock();
-		note_depth(mailbox, sti_mpsc_pushed(&mailbox->head) -
-					    atomic_load_explicit(&mailbox->delivered,
-								 memory_order_relaxed));
+		note_depth(mailbox, sti_mpsc_depth(&mailbox->head));
 		sti_rcu_read_unlock();
-	} else if (*np > 0 && linger) {
-		note_depth(mailbox, *np);
-		turn = STI_TURN_CAUGHT_UP;
-	} else {
-		note_depth(mailbox, *np);
-		/* Once let go, the ring may be retired under us. */
-		sti_rcu_read_lock();
-		rest = sti_mpsc_rest(&mailbox->tail, &mailbox->head);
-		sti_rcu_read_unlock();
-		if (rest == STI_REST_FINAL)
-			mailbox->ops->final(mailbox, context);
-		turn = rest == STI_REST_MORE ? STI_TURN_MORE :
-		       rest == STI_REST_HOLE ? STI_TURN_HOLE :
-					       STI_TURN_GONE;
+		return STI_TURN_MORE;
 	}
-	context->mailbox = outer;
-	return turn;
+	note_depth(mailbox, *np);
+	if (*np > 0 && context->linger)
+		return STI_TURN_CAUGHT_UP;
+	return sti_mailbox_rest(mailbox, context, np);
 }
 
 void sti_mailbox_run_out(struct sti_mailbox *mailbox, struct sti_context *context)
@@ -129,7 +244,7 @@ void sti_mailbox_run_out(struct sti_mailbox *mailbox, struct sti_context *contex
 	enum sti_turn turn;
 	size_t n;
 
-	while ((turn = sti_mailbox_run(mailbox, context, false, &n)) != STI_TURN_GONE) {
+	while ((turn = sti_mailbox_run(mailbox, context, &n)) != STI_TURN_GONE) {
 		if (turn == STI_TURN_HOLE)
 			sched_yield();
 	}

@@ -23,6 +23,7 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
+#include "exec/limits.h"
 #include "exec/release.h"
 #include "ring/ring.h"
 
@@ -35,8 +36,11 @@ struct sti_context {
 	struct sti_release release;
 	struct sti_mailbox *mailbox; /* being run; NULL between turns */
 	struct stasis_executor *executor;
-	struct sti_worker *worker; /* NULL: a thread that stands in for workers that have ended */
+	struct sti_worker *worker; /* NULL: not a worker of the executor */
 	struct sti_context *outer;
+	bool linger; /* keep a mailbox that has been emptied, for it will have more */
+	bool eager;  /* drop references before deliveries are counted: no drain asks for them */
+	size_t max;  /* callbacks in a turn, besides its batch; 0: no limit */
 };
 
 struct sti_mailbox_ops {
@@ -45,11 +49,16 @@ struct sti_mailbox_ops {
 			struct sti_context *context);
 	/* Delivers the end. Called once, last; may free the mailbox. */
 	void (*final)(struct sti_mailbox *mailbox, struct sti_context *context);
+	/* The queue has become too long, or is short again. Only with limits. */
+	void (*congestion)(struct sti_mailbox *mailbox, bool congested);
 };
 
 /* Bits of sti_mailbox.flags. */
 #define STI_MAILBOX_REFUSING 1u /* the executor is shut down: takes no items any more */
 #define STI_MAILBOX_DONE 2u	/* the final callback has returned, references are dropped */
+#define STI_MAILBOX_WATCHED 4u	/* its depth is looked at after each push; since its beginning */
+#define STI_MAILBOX_WHOLE 8u	/* takes all of a batch or none of it; since its beginning */
+#define STI_MAILBOX_ENDED 16u	/* its owner has ended it; the queue is closed soon */
 
 /* 48 bytes that producers read, then 64 for whoever runs it: with the 16-byte object header in
  * front, two lines. A mailbox is the beginning of an object of the library, and is referenced as
@@ -83,6 +92,8 @@ struct sti_mailbox {
 		/* afterwards: to free it */
 		struct sti_rcu_head rcu;
 	};
+	/* const after init */
+	struct sti_limits *limits; /* NULL: grows without end, and nobody watches it */
 };
 
 enum sti_turn {
@@ -97,15 +108,48 @@ int sti_mailbox_init(struct sti_mailbox *mailbox, const struct sti_mailbox_ops *
 		     struct stasis_executor *executor, unsigned batch, unsigned order,
 		     void *embedded);
 
+/* Gives an initialized mailbox, that nobody knows yet, limits, which it takes over, also on
+ * failure. Their capacity is 0 or a power of two; if it is not 0, embedded is for the one ring
+ * there is then. 0 or -ENOMEM. */
+int sti_mailbox_limit(struct sti_mailbox *mailbox, struct sti_limits *limits, void *embedded);
+
 /* Nobody may be inside a push. */
 void sti_mailbox_deinit(struct sti_mailbox *mailbox);
 
-/* Runs a mailbox for a turn. linger: do not let go of it when it has had items. *np: delivered. */
-enum sti_turn sti_mailbox_run(struct sti_mailbox *mailbox, struct sti_context *context, bool linger,
+/* Runs a mailbox for a turn. *np: callbacks, the final one included. */
+enum sti_turn sti_mailbox_run(struct sti_mailbox *mailbox, struct sti_context *context,
 			      size_t *np);
+
+/* Have the first pushed items been delivered, or given up to make room? *seenp is 0 at the first
+ * look, and this function's from then on. Any thread. */
+bool sti_mailbox_has_settled(const struct sti_mailbox *mailbox, uint64_t pushed, uint64_t *seenp);
+
+/* Wakes publishers that wait for room, to look again. Any thread. */
+void sti_mailbox_wake_waiters(struct sti_mailbox *mailbox);
+
+/* Has a push made the queue too long, as far as can be seen? Then the caller has to call the next,
+ * outside read sections, before it lets go of the mailbox; if it cannot, another push will be seen.
+ * Any thread. */
+bool sti_mailbox_has_crossed(const struct sti_mailbox *mailbox);
+void sti_mailbox_tell_congestion(struct sti_mailbox *mailbox);
+
+/* Lets go of a mailbox if it is empty and has not ended. */
+bool sti_mailbox_let_go(struct sti_mailbox *mailbox, struct sti_context *context);
+
+/* Lets go of a mailbox that has been emptied, and delivers the end if that has come. */
+enum sti_turn sti_mailbox_rest(struct sti_mailbox *mailbox, struct sti_context *context,
+			       size_t *np);
 
 /* Runs it until it is idle or done. */
 void sti_mailbox_run_out(struct sti_mailbox *mailbox, struct sti_context *context);
+
+static inline bool sti_mailbox_is_watched(const struct sti_mailbox *mailbox)
+{
+	return mailbox->limits != NULL && mailbox->limits->high != 0;
+}
+
+/* How many deliveries are inside each other on this thread. */
+unsigned sti_context_depth(void);
 
 /* This thread's innermost delivery; NULL outside callbacks. */
 struct sti_context *sti_context_current(void);

@@ -170,6 +170,101 @@ struct sti_mailbox *sti_runqueue_steal(struct sti_runqueue *thief, struct sti_ru
 	return mailbox;
 }
 
+/* Takes a mailbox out of a chain. True: it was in it. *lastp: the last of the others. */
+static bool chain_remove(struct sti_mailbox **chainp, const struct sti_mailbox *mailbox,
+			 struct sti_mailbox **lastp)
+{
+	bool found = false;
+
+	*lastp = NULL;
+	for (struct sti_mailbox **linkp = chainp; *linkp != NULL;) {
+		if (*linkp == mailbox) {
+			*linkp = (*linkp)->run_next;
+			found = true;
+		} else {
+			*lastp = *linkp;
+			linkp = &(*linkp)->run_next;
+		}
+	}
+	return found;
+}
+
+/* Puts a chain back on top of the inbox as it is. */
+static void inbox_give_back(struct sti_runqueue *queue, struct sti_mailbox *chain,
+			    struct sti_mailbox *last)
+{
+	/* Relaxed: only the CAS decides. */
+	struct sti_mailbox *top = atomic_load_explicit(&queue->inbox, memory_order_relaxed);
+
+	do {
+		last->run_next = top;
+		/* R1, S1: as in sti_runqueue_push(). */
+	} while (!atomic_compare_exchange_weak_explicit(&queue->inbox, &top, chain,
+							memory_order_seq_cst,
+							memory_order_relaxed));
+}
+
+static bool pull_from(struct sti_runqueue *queue, struct sti_mailbox *chain,
+		      const struct sti_mailbox *mailbox, bool *movedp)
+{
+	struct sti_mailbox *last;
+	bool found = chain_remove(&chain, mailbox, &last);
+
+	if (chain != NULL) {
+		inbox_give_back(queue, chain, last);
+		*movedp = true;
+	}
+	return found;
+}
+
+bool sti_runqueue_pull(struct sti_runqueue *queue, const struct sti_mailbox *mailbox,
+		       bool *movedp)
+{
+	struct sti_mailbox *taken;
+
+	/* Relaxed: a look before the exchange, which is dear. */
+	if (atomic_load_explicit(&queue->inbox, memory_order_relaxed) != NULL) {
+		/* A1, S1: as in inbox_take(). It stays the stack it is. */
+		taken = atomic_exchange_explicit(&queue->inbox, NULL, memory_order_seq_cst);
+		if (pull_from(queue, taken, mailbox, movedp))
+			return true;
+	}
+	if (pull_from(queue, overflow_take(queue), mailbox, movedp))
+		return true;
+	/* No more than there are now: the owner may put back what it runs. */
+	for (uint64_t n = sti_runqueue_length(queue); n > 0; n--) {
+		taken = slots_take(queue);
+		if (taken == NULL)
+			break;
+		taken->run_next = NULL;
+		if (pull_from(queue, taken, mailbox, movedp))
+			return true;
+	}
+	return false;
+}
+
+struct sti_mailbox *sti_runqueue_take(struct sti_runqueue *queue)
+{
+	struct sti_mailbox *mailbox = slots_take(queue);
+	struct sti_mailbox *chain;
+
+	if (mailbox != NULL)
+		return mailbox;
+	chain = overflow_take(queue);
+	if (chain == NULL)
+		chain = inbox_take(queue);
+	if (chain == NULL)
+		return NULL;
+	mailbox = chain;
+	for (chain = chain->run_next; chain != NULL;) {
+		struct sti_mailbox *next = chain->run_next;
+
+		sti_runqueue_push(queue, chain);
+		chain = next;
+	}
+	return mailbox;
+}
+
 bool sti_runqueue_is_empty(const struct sti_runqueue *queue)
 {
 	/* S1: after the caller has said that he rests; pairs with S1 in sti_runqueue_push(). */

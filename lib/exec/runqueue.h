@@ -8,10 +8,10 @@
  *   inbox     a stack that any thread pushes to and that is only ever taken as a whole
  *   overflow  what did not fit below: a chain in order, taken as a whole
  *   slots     a bounded FIFO: the owner puts in, the owner and thieves take out
- * All three can be emptied by any worker, so a worker that is stuck in a callback takes nobody but
+ * All three can be emptied by anybody, so a worker that is stuck in a callback takes nobody but
  * the one it runs with it. Taking a chain as a whole, and positions of 64 bits, leave no ABA.
  *
- * Threads: push, steal and is_empty by any; next and requeue by the owner.
+ * Threads: push, steal, pull, take and is_empty by any; next and requeue by the owner.
  *
  * Edges
  *   R1  CAS inbox                -> A1  run_next, and the responsibility for the mailbox
@@ -62,6 +62,15 @@ void sti_runqueue_requeue(struct sti_runqueue *queue, struct sti_mailbox *mailbo
  * *np: how many. The thief's owner. */
 struct sti_mailbox *sti_runqueue_steal(struct sti_runqueue *thief, struct sti_runqueue *victim,
 				       unsigned *np);
+
+/* Takes a mailbox out, wherever it is; what it finds on the way it puts behind, and then *movedp is
+ * set: the caller wakes the owner as after a push. False: it is not there, or in the hands of the
+ * owner or a thief. Any thread. */
+bool sti_runqueue_pull(struct sti_runqueue *queue, const struct sti_mailbox *mailbox,
+		       bool *movedp);
+
+/* Any of those in it, or NULL. Any thread. */
+struct sti_mailbox *sti_runqueue_take(struct sti_runqueue *queue);
 
 /* A hint, unless the caller knows that nobody changes it. */
 bool sti_runqueue_is_empty(const struct sti_runqueue *queue);

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* exec/schedule.c — finding somebody to run a mailbox. Edges: worker.h (S1 to S3), executor.h. */
 
-#include <errno.h>
+#include <stasis/object.h>
 
 #include "exec/executor.h"
+#include "exec/manual.h"
 
 /* Wakes one worker to be the watcher. False: nobody is parked. */
 static bool executor_appoint(struct stasis_executor *executor)
@@ -68,6 +69,10 @@ void sti_executor_schedule(struct sti_mailbox *mailbox)
 	unsigned home = atomic_load_explicit(&mailbox->home, memory_order_relaxed);
 	struct sti_worker *worker;
 
+	if (executor->manual != NULL) {
+		sti_manual_push(executor->manual, mailbox);
+		return;
+	}
 	/* What a callback wakes is best run by its own worker: the message is in its cache. */
 	if (context != NULL && context->executor == executor && context->worker != NULL)
 		home = (unsigned)(context->worker - executor->workers);
@@ -89,7 +94,6 @@ void sti_executor_schedule(struct sti_mailbox *mailbox)
 
 void sti_executor_submit(struct sti_mailbox *mailbox)
 {
-	struct sti_context context;
 	bool refusing;
 
 	sti_rcu_read_lock();
@@ -100,21 +104,50 @@ void sti_executor_submit(struct sti_mailbox *mailbox)
 	if (!refusing)
 		sti_executor_schedule(mailbox);
 	sti_rcu_read_unlock();
-	if (!refusing)
-		return;
-	sti_context_enter(&context, mailbox->executor, NULL);
-	sti_mailbox_run_out(mailbox, &context);
-	sti_context_leave(&context);
+	if (refusing)
+		sti_executor_run_out(mailbox);
 }
 
-int sti_executor_close(struct sti_mailbox *mailbox)
+void sti_executor_run_turn(struct sti_mailbox *mailbox)
+{
+	/* The mailbox may be gone in the end, and its executor with it. */
+	struct stasis_executor *executor = stasis_object_ref(mailbox->executor);
+	struct sti_context context;
+	enum sti_turn turn;
+	size_t n;
+
+	sti_context_enter(&context, executor, NULL);
+	context.eager = true;
+	turn = sti_mailbox_run(mailbox, &context, &n);
+	sti_context_leave(&context);
+	if (turn != STI_TURN_GONE)
+		sti_executor_submit(mailbox);
+	sti_executor_tell_drainers(executor);
+	stasis_object_unref(executor);
+}
+
+void sti_executor_run_out(struct sti_mailbox *mailbox)
+{
+	/* As above. */
+	struct stasis_executor *executor = stasis_object_ref(mailbox->executor);
+	struct sti_context context;
+
+	sti_context_enter(&context, executor, NULL);
+	context.eager = true;
+	sti_mailbox_run_out(mailbox, &context);
+	sti_context_leave(&context);
+	sti_executor_tell_drainers(executor);
+	stasis_object_unref(executor);
+}
+
+void sti_executor_close(struct sti_mailbox *mailbox)
 {
 	enum sti_push push;
 
 	sti_rcu_read_lock();
 	push = sti_mpsc_close(&mailbox->tail);
 	sti_rcu_read_unlock();
+	sti_mailbox_wake_waiters(mailbox);
 	if (push & STI_PUSH_WAKE)
 		sti_executor_submit(mailbox);
-	return push & STI_PUSH_ENDED ? -EALREADY : 0;
 }

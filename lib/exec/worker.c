@@ -60,11 +60,13 @@ static uint32_t worker_state(const struct sti_worker *worker)
 
 bool sti_worker_wake(struct sti_worker *worker)
 {
+	uint32_t parked = STI_WORKER_PARKED;
+
 	if (worker_state(worker) != STI_WORKER_PARKED)
 		return false;
-	/* S3: one of several wakers signals. */
-	if (atomic_exchange_explicit(&worker->state, STI_WORKER_RUNNING, memory_order_seq_cst) !=
-	    STI_WORKER_PARKED)
+	/* S3: one of several wakers signals; and what the worker has said since stays. */
+	if (!atomic_compare_exchange_strong_explicit(&worker->state, &parked, STI_WORKER_RUNNING,
+						     memory_order_seq_cst, memory_order_relaxed))
 		return false;
 	/* Relaxed: a figure. */
 	atomic_fetch_add_explicit(&worker->wakes, 1, memory_order_relaxed);
@@ -182,7 +184,8 @@ static void worker_turn(struct sti_worker *worker, struct sti_mailbox *mailbox)
 	/* Relaxed: a hint to wakers. */
 	if (atomic_load_explicit(&mailbox->home, memory_order_relaxed) != index)
 		atomic_store_explicit(&mailbox->home, index, memory_order_relaxed);
-	turn = sti_mailbox_run(mailbox, &worker->context, worker->pace.pause > 0, &n);
+	worker->context.linger = worker->pace.pause > 0;
+	turn = sti_mailbox_run(mailbox, &worker->context, &n);
 	pass->turns++;
 	pass->items += n;
 	if (turn == STI_TURN_MORE)
@@ -258,7 +261,7 @@ static struct sti_mailbox *worker_spin(struct sti_worker *worker)
 	uint64_t limit = sti_ticks_from_ns(executor->spin_ns);
 	struct sti_mailbox *mailbox;
 
-	if (executor->wait == STASIS_WAIT_PARK ||
+	if (executor->wait == STASIS_WAIT_PARK || executor->wait == STASIS_WAIT_INLINE ||
 	    (executor->wait == STASIS_WAIT_SPIN_PARK && !worker_would_spin(worker)))
 		return NULL;
 	worker_set_state(worker, STI_WORKER_SPINNING);
@@ -425,6 +428,14 @@ void *sti_worker_main(void *arg)
 		if (worker->pass.turns >= worker->pass.turns_left)
 			worker_end_pass(worker, true);
 	}
+	worker_set_state(worker, STI_WORKER_ENDED);
+	/* S1: the look after that; pairs with worker_notice() in exec/pull.c. */
+	while (!sti_runqueue_is_empty(&worker->queue)) {
+		mailbox = sti_runqueue_next(&worker->queue);
+		if (mailbox != NULL)
+			worker_turn(worker, mailbox);
+	}
+	worker_settle(worker);
 	sti_context_leave(&worker->context);
 	sti_executor_leave(executor);
 	return NULL;

@@ -8,12 +8,13 @@
  *   RUNNING   takes mailboxes from its queue; may be stuck in a callback
  *   SPINNING  looks at its queue all the time
  *   PARKED    sleeps on its event count, or is about to
+ *   ENDED     has found STOPPING, and nothing queued; it looks once more after saying so, for
+ *             somebody may have had what is queued in his hands then (exec/pull.c)
  *
  * Nothing queued is forgotten:
  *   Worker:  state = PARKED, then look at the queue (S1), then sleep.
- *   Waker:   push to the queue (S1), then look at the state; if PARKED, the one who exchanges it
- *   for
- *            RUNNING signals.
+ *   Waker:   push to the queue (S1), then look at the state; if PARKED, the one whose
+ *            CAS makes it RUNNING signals.
  *   Either the worker sees the push or the waker sees PARKED.
  *
  * Nothing queued behind a stuck callback waits for long:
@@ -33,7 +34,7 @@
  * Edges
  *   S1  state = PARKED, then sti_runqueue_is_empty()  -- sti_runqueue_push(), then state
  *   S2  watcher = 0, then others' state               -- state of the target, then watcher
- *   S3  exchange of state: one waker signals
+ *   S3  CAS of state from PARKED: one waker signals
  *   R1  store-release flushes, owing  -> A1  references dropped, for sti_executor_drain()
  *   A1  load-acquire flushes, owing   <- R1
  */
@@ -50,7 +51,12 @@
 
 struct stasis_executor;
 
-enum sti_worker_state { STI_WORKER_RUNNING, STI_WORKER_SPINNING, STI_WORKER_PARKED };
+enum sti_worker_state {
+	STI_WORKER_RUNNING,
+	STI_WORKER_SPINNING,
+	STI_WORKER_PARKED,
+	STI_WORKER_ENDED,
+};
 
 /* What a watcher remembers of each of the others. */
 struct sti_worker_seen {

@@ -444,10 +444,12 @@ uint64_t sti_mpsc_depth(const struct sti_mpsc_head *head)
 	uint64_t depth = 0;
 
 	while (ring != NULL) {
-		/* A7: as in sti_mpsc_pushed(); before A8. */
-		uint64_t word = atomic_load_explicit(&ring->tail, memory_order_acquire);
-		/* A8: after tail, so that there were at least as many in the ring just now. */
-		uint64_t pos = atomic_load_explicit(&ring->head, memory_order_acquire);
+		/* A7, S1: as in sti_mpsc_pushed(), and after what the caller has told publishers;
+		 * before A8. */
+		uint64_t word = atomic_load_explicit(&ring->tail, memory_order_seq_cst);
+		/* A8, S7: after tail, so that there were at least as many in the ring just now; and
+		 * after what the caller has told the consumer. */
+		uint64_t pos = atomic_load_explicit(&ring->head, memory_order_seq_cst);
 
 		if (sti_ring_pos(word) > pos)
 			depth += sti_ring_pos(word) - pos;

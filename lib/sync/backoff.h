@@ -8,6 +8,8 @@
  * 60 ns or more each. If the loser looks away for as long as some dozen operations take the winner
  * alone, both get more done: a run of operations per transfer. */
 
+#include <stdbool.h>
+
 #include "base/compiler.h"
 
 /* About 0.7 us where the processor's pause takes 10 ns. */
@@ -17,6 +19,18 @@ static inline void sti_backoff(void)
 {
 	for (int i = 0; i < STI_BACKOFF_PAUSES; i++)
 		sti_cpu_relax();
+}
+
+/* Before a sleep that would cost more than what is waited for is likely to take: looks again, so
+ * many times. */
+static inline bool sti_spin_until(bool (*done)(const void *arg), const void *arg, unsigned spins)
+{
+	for (unsigned i = 0; i < spins; i++) {
+		if (done(arg))
+			return true;
+		sti_cpu_relax();
+	}
+	return false;
 }
 
 #endif

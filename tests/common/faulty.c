@@ -50,7 +50,12 @@ static const struct sti_alloc_ops faulty_ops = { .alloc = faulty_alloc, .free = 
 
 void faulty_install(void)
 {
-	sti_alloc_set_ops(&faulty_ops);
+	static bool installed;
+
+	/* Once: threads that allocate may be running the second time. */
+	if (!installed)
+		sti_alloc_set_ops(&faulty_ops);
+	installed = true;
 }
 
 void faulty_arm(uint64_t n, bool forever)

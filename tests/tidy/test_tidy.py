@@ -14,7 +14,7 @@ HASH_SPDX = '# SPDX-License-Identifier: BSD-2-Clause\n'
 PUBLIC = SPDX + '''
 #include <stddef.h>
 
-#include <stasis/api.h>
+#include "api.h"
 
 /**
  * stasis_topic_create() - make a topic
@@ -64,7 +64,9 @@ int sti_take(struct sti_ring *ring)
 GOOD = {
     'README.md': '# A project\n',
     'meson.build': HASH_SPDX,
-    'include/meson.build': HASH_SPDX + "'stasis/topic.h', 'stasis/x.h'\n",
+    'include/meson.build': HASH_SPDX + "'stasis/api.h', 'stasis/topic.h', 'stasis/x.h', "
+                           "'stasis/compat/x.h'\n",
+    'include/stasis/api.h': SPDX,
     'include/stasis/topic.h': PUBLIC,
     'lib/meson.build': HASH_SPDX + ', '.join(f"'{layer}/x.c'" for layer in tidy.LEVEL) +
                        ", 'base/alloc.c', 'map/map.c', 'ring/ring.c', 'sync/eventcount.c', "
@@ -153,6 +155,18 @@ class TidyTest(unittest.TestCase):
 
     def test_layer_internal_in_public(self):
         self.expect('layer', 'include/stasis/x.h', 2, SPDX + '#include "base/alloc.h"\n')
+
+    def test_layer_internal_in_public_by_its_place(self):
+        self.expect('layer', 'include/stasis/x.h', 2, SPDX + '#include "../../lib/ring/ring.h"\n')
+
+    def test_layer_internal_in_public_in_brackets(self):
+        self.expect('layer', 'include/stasis/x.h', 2, SPDX + '#include <base/alloc.h>\n')
+
+    def test_layer_public_in_public_in_brackets(self):
+        self.expect('layer', 'include/stasis/x.h', 2, SPDX + '#include <stasis/topic.h>\n')
+
+    def test_layer_public_in_public_is_good(self):
+        self.expect_good('include/stasis/compat/x.h', SPDX + '#include "../topic.h"\n')
 
     def test_layer_comment_is_good(self):
         self.expect_good('lib/base/x.c', SPDX + '/*\n#include "ring/ring.h"\n*/\n')

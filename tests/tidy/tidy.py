@@ -23,7 +23,7 @@ TOP = {'LICENSE', 'NEWS.md', 'README.md', 'bench', 'include', 'lib', 'meson.buil
 # A file of lib/ includes its own layer or one of a lower level. Layers of one level do not know
 # each other.
 LEVELS = [['base'], ['sync'], ['map', 'ring', 'stats'], ['exec'], ['bus'], ['route'], ['cache'],
-          ['channel'], ['bridge']]
+          ['channel'], ['bridge'], ['compat']]
 LEVEL = {layer: level for level, layers in enumerate(LEVELS) for layer in layers}
 
 # Foreign headers and the files of lib/, include/, tests/ and tools/ that may include them.
@@ -184,7 +184,7 @@ def top(tree):
 @rule
 def layer(tree):
     """a file of lib/ includes its own layer and lower ones, as "layer/file.h"; a public header
-    includes public headers, as <stasis/file.h>"""
+    includes public headers, by where they are: "file.h" or "../file.h" """
     for source in tree.c_files('lib'):
         own = source.path.split('/')[1]
         if own not in LEVEL:
@@ -204,8 +204,13 @@ def layer(tree):
                 yield source.path, number, f'{own} includes {way}: "{name}"'
     for source in tree.c_files('include'):
         for number, name, quote in includes(source):
-            if quote == '"' or name.split('/')[0] in LEVEL:
-                yield source.path, number, f'a public header includes the internal "{name}"'
+            place = os.path.normpath(os.path.join(os.path.dirname(source.path), name))
+            if quote == '<' and name.split('/')[0] == 'stasis':
+                yield source.path, number, f'<{name}>: written as "file.h", it needs no include path'
+            elif quote == '<' and name.split('/')[0] in LEVEL:
+                yield source.path, number, f'a public header includes the internal <{name}>'
+            elif quote == '"' and not (place.startswith('include/') and tree.find(place)):
+                yield source.path, number, f'"{name}" is not beside the other public headers'
 
 
 @rule

@@ -80,7 +80,7 @@ Test(mailbox, first_push_makes_somebody_responsible)
 	open_mailbox(256);
 	cr_assert_eq(push(0), STI_PUSH_WAKE);
 	cr_assert_eq(push(1), STI_PUSH_OK);
-	while (sti_mailbox_run(&mailbox, &context, false, &n) != STI_TURN_GONE) {
+	while (sti_mailbox_run(&mailbox, &context, &n) != STI_TURN_GONE) {
 	}
 	cr_assert_eq(push(2), STI_PUSH_WAKE, "it has been let go");
 	sti_mailbox_run_out(&mailbox, &context);
@@ -97,7 +97,7 @@ Test(mailbox, a_turn_delivers_no_more_than_the_batch)
 		open_mailbox(batch);
 		push_many(0, 1000);
 		for (size_t left = 1000; left > 0; left -= n) {
-			enum sti_turn turn = sti_mailbox_run(&mailbox, &context, false, &n);
+			enum sti_turn turn = sti_mailbox_run(&mailbox, &context, &n);
 
 			cr_assert_leq(n, batch);
 			if (n < left)
@@ -114,13 +114,14 @@ Test(mailbox, lingering_keeps_it_after_items_and_lets_go_without)
 	size_t n;
 
 	open_mailbox(256);
+	context.linger = true;
 	push_many(0, 3);
-	cr_assert_eq(sti_mailbox_run(&mailbox, &context, true, &n), STI_TURN_CAUGHT_UP);
+	cr_assert_eq(sti_mailbox_run(&mailbox, &context, &n), STI_TURN_CAUGHT_UP);
 	cr_assert_eq(n, 3);
 	cr_assert_eq(push(3), STI_PUSH_OK, "somebody is responsible");
-	cr_assert_eq(sti_mailbox_run(&mailbox, &context, true, &n), STI_TURN_CAUGHT_UP);
+	cr_assert_eq(sti_mailbox_run(&mailbox, &context, &n), STI_TURN_CAUGHT_UP);
 	cr_assert_eq(n, 1);
-	cr_assert_eq(sti_mailbox_run(&mailbox, &context, true, &n), STI_TURN_GONE);
+	cr_assert_eq(sti_mailbox_run(&mailbox, &context, &n), STI_TURN_GONE);
 	cr_assert_eq(n, 0);
 	cr_assert_eq(push(4), STI_PUSH_WAKE);
 	sti_mailbox_run_out(&mailbox, &context);
@@ -138,9 +139,9 @@ Test(mailbox, a_hole_is_told_and_nothing_overtakes_it)
 	ring = atomic_load(&mailbox.tail.ring);
 	hole = sti_ring_pos(atomic_fetch_add(&ring->tail, STI_RING_ONE));
 	push(2);
-	cr_assert_neq(sti_mailbox_run(&mailbox, &context, false, &n), STI_TURN_GONE);
+	cr_assert_neq(sti_mailbox_run(&mailbox, &context, &n), STI_TURN_GONE);
 	for (int i = 0; i < 3; i++)
-		cr_assert_eq(sti_mailbox_run(&mailbox, &context, false, &n), STI_TURN_HOLE);
+		cr_assert_eq(sti_mailbox_run(&mailbox, &context, &n), STI_TURN_HOLE);
 	cr_assert_eq(n_delivered, 1);
 	sti_ring_fill(ring, hole, &items[1]);
 	sti_mailbox_run_out(&mailbox, &context);

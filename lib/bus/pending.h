@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+#ifndef STI_BUS_PENDING_H
+#define STI_BUS_PENDING_H
+
+/* bus/pending.h — what a publish does when everybody has the message
+ *
+ * Pushing happens in an RCU read section, where nobody may wait and no callback may run. So what
+ * waits or calls is noted and done afterwards:
+ *   RUN      an idle mailbox of a STASIS_WAIT_INLINE executor, claimed: deliver
+ *   ROOM     a full queue whose policy is BLOCK: wait, then push
+ *   CROSSED  a queue has become too long: say so
+ *   DROP     items taken out of a full queue: drop the references
+ * A note that finds no memory is settled on the spot as well as it can be: RUN by a worker, ROOM by
+ * refusing, CROSSED by leaving it to the next push, DROP at once.
+ *
+ * Threads: a list has one, the publisher's.
+ */
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bus/message.h"
+
+struct stasis_subscription;
+struct sti_mailbox;
+
+#define STI_PENDING_FIRST 8u
+
+enum sti_pending_kind { STI_PENDING_RUN, STI_PENDING_ROOM, STI_PENDING_CROSSED, STI_PENDING_DROP };
+
+struct sti_pending_entry {
+	enum sti_pending_kind kind;
+	/* RUN: claimed; NULL: let go since */
+	struct sti_mailbox *mailbox;
+	/* ROOM, CROSSED: referenced */
+	struct stasis_subscription *sub;
+	/* ROOM: messages that are left, with a reference each for the subscription */
+	struct stasis_message *const *messages;
+	size_t n;
+	/* DROP: n references to it */
+	void *item;
+};
+
+/* Made by every publish, so it is empty when n is 0, whatever the rest. */
+struct sti_pending {
+	unsigned n;
+	unsigned n_rooms; /* of these, ROOM */
+	unsigned more_size; /* this and the next: once n is beyond STI_PENDING_FIRST */
+	struct sti_pending_entry *more; /* those beyond the first */
+	struct sti_pending_entry first[STI_PENDING_FIRST];
+};
+
+static inline void sti_pending_init(struct sti_pending *pending)
+{
+	pending->n = 0;
+	pending->n_rooms = 0;
+}
+
+/* Inside a read section. False: not noted. */
+bool sti_pending_run(struct sti_pending *pending, struct sti_mailbox *mailbox);
+bool sti_pending_room(struct sti_pending *pending, struct stasis_subscription *sub,
+		      struct stasis_message *const *messages, size_t n);
+/* Is there a note that a subscription has not got all yet? What comes later must not overtake it.
+ */
+bool sti_pending_has_room(struct sti_pending *pending, const struct stasis_subscription *sub);
+void sti_pending_crossed(struct sti_pending *pending, struct stasis_subscription *sub);
+void sti_pending_drop(struct sti_pending *pending, void *item);
+
+/* Does all of it, outside read sections. How many messages subscriptions did not take. */
+/* deadline_ns: how long to wait for room at most, in sti_clock_monotonic_ns(); 0: for ever. */
+size_t sti_pending_settle(struct sti_pending *pending, uint64_t deadline_ns);
+
+#endif

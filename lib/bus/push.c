@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* bus/push.c — the overflow policies, and who is woken. See push.h. */
+
+#include "bus/push.h"
+
+#include "bus/sync.h"
+#include "bus/topic.h"
+#include "exec/executor.h"
+
+/* Inline deliveries inside each other's callbacks, at most; beyond, workers deliver. */
+#define INLINE_DEPTH 8u
+
+/* The caller has claimed the mailbox. */
+static void push_wake(struct sti_delivery *delivery, struct stasis_subscription *sub)
+{
+	struct sti_mailbox *mailbox = &sub->mailbox;
+
+	if (mailbox->executor->wait == STASIS_WAIT_INLINE && sti_context_depth() < INLINE_DEPTH &&
+	    sti_pending_run(&delivery->pending, mailbox))
+		return;
+	sti_executor_schedule(mailbox);
+}
+
+void sti_push_drop(struct sti_delivery *delivery, struct stasis_message *const *messages, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		sti_pending_drop(&delivery->pending, messages[i]);
+}
+
+static void push_refuse(struct sti_delivery *delivery, struct stasis_subscription *sub,
+			struct stasis_message *const *messages, size_t n)
+{
+	delivery->refused += n;
+	/* Relaxed: a figure. */
+	atomic_fetch_add_explicit(&sub->mailbox.dropped, n, memory_order_relaxed);
+	sti_push_drop(delivery, messages, n);
+}
+
+bool sti_push_evict(struct sti_pending *pending, struct stasis_subscription *sub)
+{
+	void *item;
+
+	switch (sti_mpsc_evict(&sub->mailbox.tail, &item)) {
+	case STI_EVICT_ROOM:
+		return true;
+	case STI_EVICT_HOLE:
+	case STI_EVICT_ENDED:
+		return false;
+	case STI_EVICT_TAKEN:
+		break;
+	}
+	if ((uintptr_t)item & STI_ITEM_SYNC)
+		sti_sync_evicted(pending, item);
+	else
+		sti_pending_drop(pending, item);
+	/* Relaxed: a figure, and a drain has no callback's effects to wait for here. */
+	atomic_fetch_add_explicit(&sub->mailbox.limits->evicted, 1, memory_order_relaxed);
+	return true;
+}
+
+/* Pushes into a full queue, at the expense of the oldest. */
+static void push_evicting(struct sti_delivery *delivery, struct stasis_subscription *sub,
+			  struct stasis_message *const *messages, size_t left)
+{
+	while (left > 0) {
+		enum sti_push push;
+		size_t pushed;
+
+		if (!sti_push_evict(&delivery->pending, sub))
+			break;
+		push = sti_mpsc_push_n(&sub->mailbox.tail, (void *const *)messages, left,
+				       STI_MPSC_FIT, &pushed);
+		if (push & STI_PUSH_WAKE)
+			push_wake(delivery, sub);
+		messages += pushed;
+		left -= pushed;
+		if (push & STI_PUSH_ENDED)
+			break;
+	}
+	if (left > 0 && stasis_subscription_is_subscribed(sub))
+		push_refuse(delivery, sub, messages, left);
+	else
+		sti_push_drop(delivery, messages, left);
+}
+
+bool sti_push_must_not_wait(const struct stasis_subscription *sub)
+{
+	return sti_context_current() != NULL || sti_executor_ran_here(sub->mailbox.executor);
+}
+
+static void push_into_full(struct sti_delivery *delivery, struct stasis_subscription *sub,
+			   struct stasis_message *const *messages, size_t left)
+{
+	enum sti_push push;
+	size_t pushed;
+
+	switch (sub->mailbox.limits->overflow) {
+	case STASIS_OVERFLOW_DROP_OLDEST:
+		push_evicting(delivery, sub, messages, left);
+		return;
+	case STASIS_OVERFLOW_BLOCK:
+		if ((delivery->flags & STI_PUBLISH_FORCE) || sti_push_must_not_wait(sub)) {
+			push = sti_mpsc_push_n(&sub->mailbox.tail, (void *const *)messages, left,
+					       STI_MPSC_FORCE, &pushed);
+			/* Relaxed: a figure. */
+			atomic_fetch_add_explicit(&sub->mailbox.limits->forced, pushed,
+						  memory_order_relaxed);
+			sti_push_settle(delivery, sub, push & ~STI_PUSH_FULL, messages + pushed,
+					left - pushed);
+			return;
+		}
+		if (sti_pending_room(&delivery->pending, sub, messages, left)) {
+			/* Relaxed: a figure. */
+			atomic_fetch_add_explicit(&sub->mailbox.limits->blocked, 1,
+						  memory_order_relaxed);
+			return;
+		}
+		break;
+	default:
+		break;
+	}
+	push_refuse(delivery, sub, messages, left);
+}
+
+void sti_push_settle(struct sti_delivery *delivery, struct stasis_subscription *sub,
+		     enum sti_push push, struct stasis_message *const *messages, size_t left)
+{
+	if (push & STI_PUSH_WAKE)
+		push_wake(delivery, sub);
+	if (left == 0)
+		return;
+	if (push & STI_PUSH_ENDED)
+		sti_push_drop(delivery, messages, left);
+	else if (push & STI_PUSH_FULL)
+		push_into_full(delivery, sub, messages, left);
+	else
+		push_refuse(delivery, sub, messages, left);
+}
+
+void sti_push_behind(struct sti_delivery *delivery, struct stasis_subscription *sub)
+{
+	if (!sti_pending_room(&delivery->pending, sub, delivery->messages, delivery->n))
+		push_refuse(delivery, sub, delivery->messages, delivery->n);
+}
+
+void sti_push_flagged(struct sti_delivery *delivery, struct stasis_subscription *sub)
+{
+	struct sti_mailbox *mailbox = &sub->mailbox;
+	/* A2: pairs with R2 in executor_begin_close(). */
+	uint32_t flags = atomic_load_explicit(&mailbox->flags, memory_order_acquire);
+	enum sti_push push;
+	size_t pushed;
+
+	if (flags & (STI_MAILBOX_REFUSING | STI_MAILBOX_DONE)) {
+		/* Its executor is shut down, or it is done. */
+		if (stasis_subscription_is_subscribed(sub))
+			push_refuse(delivery, sub, delivery->messages, delivery->n);
+		else
+			sti_push_drop(delivery, delivery->messages, delivery->n);
+		return;
+	}
+	push = sti_mpsc_push_n(&mailbox->tail, (void *const *)delivery->messages, delivery->n,
+			       flags & STI_MAILBOX_WHOLE ? STI_MPSC_WHOLE : STI_MPSC_FIT, &pushed);
+	sti_push_settle(delivery, sub, push, delivery->messages + pushed, delivery->n - pushed);
+	if ((flags & STI_MAILBOX_WATCHED) && sti_mailbox_has_crossed(mailbox))
+		sti_pending_crossed(&delivery->pending, sub);
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* exec/claims.c — see claims.h */
+
+#include "exec/claims.h"
+
+#include <stddef.h>
+
+#include "exec/executor.h"
+
+static __thread struct sti_claims *innermost;
+
+void sti_claims_keep(struct sti_claims *claims, struct sti_mailbox *mailbox)
+{
+	claims->let_go = NULL;
+	claims->mailbox = mailbox;
+	claims->outer = innermost;
+	innermost = claims;
+}
+
+bool sti_claims_take_back(struct sti_claims *claims)
+{
+	innermost = claims->outer;
+	return claims->mailbox != NULL;
+}
+
+void sti_claims_drop(struct sti_mailbox **mailboxp)
+{
+	struct sti_mailbox *mailbox = *mailboxp;
+
+	*mailboxp = NULL;
+	if (mailbox != NULL)
+		sti_executor_submit(mailbox);
+}
+
+void sti_claims_let_go(void)
+{
+	sti_claims_let_go_of(innermost);
+}
+
+void sti_claims_let_go_of(struct sti_claims *claims)
+{
+	for (; claims != NULL; claims = claims->outer) {
+		if (claims->let_go != NULL)
+			claims->let_go(claims);
+		else
+			sti_claims_drop(&claims->mailbox);
+	}
+}
