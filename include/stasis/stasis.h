@@ -9,6 +9,7 @@
 #include "executor.h"
 #include "message.h"
 #include "object.h"
+#include "router.h"
 #include "stats.h"
 #include "subscription.h"
 #include "topic.h"

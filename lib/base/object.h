@@ -33,6 +33,7 @@ enum sti_kind {
 	STI_KIND_SUBSCRIPTION,
 	STI_KIND_EXECUTOR,
 	STI_KIND_FORWARD,
+	STI_KIND_ROUTER,
 };
 
 /* Where its memory goes after the destructor. */
