@@ -3,8 +3,9 @@
 """Installs the library into an empty directory and uses it as a stranger would.
 
 The example of README.md is compiled with what `pkg-config --cflags --libs stasis` prints and
-nothing else; the shared library is loaded by a program that was not linked to it; its exported
-symbols are exactly the ones that the installed headers declare.
+nothing else; the shared library is loaded by a program that was not linked to it; programs written
+for Asterisk's Stasis compile with `stasis-compat` and with its one include path; the exported symbols
+are exactly the ones that the installed headers declare.
 """
 
 import argparse
@@ -17,7 +18,15 @@ import sys
 import tempfile
 import unittest
 
-DLOPEN = os.path.join(os.path.dirname(os.path.abspath(__file__)), 'dlopen.c')
+TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+DLOPEN = os.path.join(TESTS, 'install', 'dlopen.c')
+# Each a program.
+COMPAT = {name: [os.path.join(TESTS, 'compat', source) for source in sources] for name, sources in {
+    'bar': ['test_bar.c', 'bar.c', 'foo.c', 'whatever.c', 'tally.c'],
+    'bar_router': ['test_bar.c', 'bar_router.c', 'foo.c', 'whatever.c', 'tally.c'],
+    'objects': ['test_objects.c', 'tally.c'],
+    'raii': ['test_raii.c'],
+}.items()}
 
 args = None
 
@@ -54,13 +63,16 @@ class InstallTest(unittest.TestCase):
         pc = cls.installed('stasis.pc')
         library = cls.installed('libstasis.so')
         cls.libdir = os.path.dirname(library)
-        cls.include = os.path.dirname(os.path.dirname(cls.installed('stasis.h')))
+        cls.include = os.path.dirname(os.path.dirname(cls.installed('stasis/stasis.h')))
         # A staged installation: pkg-config puts the stage's root in front of the paths.
         cls.env = dict(os.environ, PKG_CONFIG_PATH=os.path.dirname(pc),
                        PKG_CONFIG_SYSROOT_DIR=cls.root)
         cls.run_env = dict(os.environ, LD_LIBRARY_PATH=cls.libdir)
-        cls.flags = shlex.split(
-            run([args.pkg_config, '--cflags', '--libs', 'stasis'], env=cls.env))
+        cls.flags = cls.pkg_config('--cflags', '--libs', 'stasis')
+
+    @classmethod
+    def pkg_config(cls, *options):
+        return shlex.split(run([args.pkg_config, *options], env=cls.env))
 
     @classmethod
     def installed(cls, name):
@@ -69,9 +81,9 @@ class InstallTest(unittest.TestCase):
             raise AssertionError(f'{name} is installed {len(found)} times: {found}')
         return found[0]
 
-    def compile(self, compiler, name, source, flags):
+    def compile(self, compiler, name, sources, flags):
         program = os.path.join(self.folder, name)
-        run([compiler, '-Wall', '-Wextra', '-Werror', source, '-o', program, *flags])
+        run([compiler, '-Wall', '-Wextra', '-Werror', *sources, '-o', program, *flags])
         return program
 
     def test_pkg_config(self):
@@ -89,7 +101,7 @@ class InstallTest(unittest.TestCase):
         for compiler in args.cc:
             name = 'example-' + os.path.basename(compiler)
             with self.subTest(compiler):
-                program = self.compile(compiler, name, source, self.flags)
+                program = self.compile(compiler, name, [source], self.flags)
                 output = run([program], env=self.run_env)
                 print(f'{name}: {output.strip()}')
                 self.assertTrue(output.strip(), 'the example prints nothing')
@@ -99,26 +111,39 @@ class InstallTest(unittest.TestCase):
         source = os.path.join(self.folder, 'static.c')
         with open(source, 'w', encoding='utf-8') as stream:
             stream.write(readme_example())
-        flags = shlex.split(
-            run([args.pkg_config, '--static', '--cflags', '--libs', 'stasis'], env=self.env))
+        flags = self.pkg_config('--static', '--cflags', '--libs', 'stasis')
         archive = self.installed('libstasis.a')
         flags = [archive if flag == '-lstasis' else flag for flag in flags]
         for compiler in args.cc:
             with self.subTest(compiler):
-                program = self.compile(compiler, 'static-' + os.path.basename(compiler), source,
+                program = self.compile(compiler, 'static-' + os.path.basename(compiler), [source],
                                        flags)
                 run([program])
 
     def test_dlopen(self):
         for compiler in args.cc:
             with self.subTest(compiler):
-                program = self.compile(compiler, 'dlopen-' + os.path.basename(compiler), DLOPEN,
+                program = self.compile(compiler, 'dlopen-' + os.path.basename(compiler), [DLOPEN],
                                        ['-I' + self.include, '-ldl', '-pthread'])
                 run([program, os.path.join(self.libdir, 'libstasis.so')])
 
+    def test_compat(self):
+        path = '-I' + os.path.join(self.include, 'stasis', 'compat')
+        flags = self.pkg_config('--cflags', '--libs', 'stasis-compat')
+        self.assertIn(path, flags)
+        self.assertEqual(self.pkg_config('--modversion', 'stasis-compat'),
+                         self.pkg_config('--modversion', 'stasis'))
+        alone = [path, '-L' + self.libdir, '-lstasis']
+        for compiler in args.cc:
+            for name, sources in COMPAT.items():
+                for way, options in (('pkg-config', flags), ('one path', alone)):
+                    with self.subTest(compiler=compiler, program=name, way=way):
+                        program = self.compile(compiler, 'compat', sources, [*options, '-pthread'])
+                        run([program], env=self.run_env)
+
     def test_exported_symbols(self):
         declared = set()
-        for header in glob.glob(f'{self.include}/stasis/*.h'):
+        for header in glob.glob(f'{self.include}/stasis/**/*.h', recursive=True):
             with open(header, encoding='utf-8') as stream:
                 text = re.sub(r'/\*.*?\*/', '', stream.read(), flags=re.S)
             declared |= set(re.findall(r'^STASIS_API\b[^;]*?(\w+)\s*\(', text, re.M))
