@@ -15,6 +15,9 @@ struct bus {
 	struct stasis_message_type *type;
 	struct stasis_topic *topic;
 	struct stasis_subscription **subscriptions;
+	/* where messages are published: topics that forward to that one, or just it */
+	struct stasis_topic **targets;
+	unsigned n_targets;
 };
 
 static void on_message(void *data, struct stasis_subscription *sub, struct stasis_topic *topic,
@@ -40,6 +43,10 @@ static void bus_free(struct bus *bus, const struct sb_run *run)
 			stasis_unsubscribe_and_join(bus->subscriptions[i]);
 	}
 	stasis_executor_shutdown(bus->executor);
+	/* Forwards end with the topics that they lead from. */
+	for (unsigned i = 0; i < bus->n_targets; i++)
+		stasis_object_unref(bus->targets[i]);
+	free(bus->targets);
 	stasis_object_unref(bus->topic);
 	stasis_object_unref(bus->type);
 	free(bus->subscriptions);
@@ -66,6 +73,29 @@ static int bus_subscribe(struct bus *bus, struct sb_run *run)
 	return stasis_executor_drain(bus->executor);
 }
 
+/* The topics to publish to. 0 or -errno. */
+static int bus_forward(struct bus *bus, unsigned upstream)
+{
+	bus->targets = calloc(upstream + 1, sizeof(bus->targets[0]));
+	if (bus->targets == NULL)
+		return -ENOMEM;
+	if (upstream == 0)
+		bus->targets[bus->n_targets++] = stasis_object_ref(bus->topic);
+	while (bus->n_targets < upstream) {
+		struct stasis_topic *topic = stasis_topic_create("upstream");
+		struct stasis_forward *forward;
+
+		if (topic == NULL)
+			return -errno;
+		bus->targets[bus->n_targets++] = topic;
+		forward = stasis_forward_all(topic, bus->topic);
+		if (forward == NULL)
+			return -errno;
+		stasis_object_unref(forward);
+	}
+	return 0;
+}
+
 static int bus_open(struct sb_run *run)
 {
 	struct stasis_executor_options options = {
@@ -89,6 +119,8 @@ static int bus_open(struct sb_run *run)
 	else
 		error = bus_subscribe(bus, run);
 	if (error == 0)
+		error = bus_forward(bus, run->topology.upstream);
+	if (error == 0)
 		error = sb_repeated_messages_new(run, bus->type);
 	if (error < 0) {
 		bus_free(bus, run);
@@ -110,6 +142,8 @@ static void bus_close(struct sb_run *run)
 
 static size_t publish_take(struct sb_publisher *publisher, const struct bus *bus, size_t n)
 {
+	size_t target = publisher->sequence % bus->n_targets;
+
 	for (size_t i = 0; i < n; i++) {
 		struct stasis_message *message = sb_next_message(publisher, bus->type);
 
@@ -117,9 +151,11 @@ static size_t publish_take(struct sb_publisher *publisher, const struct bus *bus
 			publisher->refused++;
 			return i;
 		}
-		if (sti_unlikely(stasis_publish_take(bus->topic, message) != 0))
+		if (sti_unlikely(stasis_publish_take(bus->targets[target], message) != 0))
 			publisher->refused++;
 		publisher->sequence++;
+		if (++target == bus->n_targets)
+			target = 0;
 	}
 	return n;
 }

@@ -44,6 +44,7 @@ struct sb_topology {
 	unsigned publishers;
 	unsigned subscribers;
 	enum sb_mode mode;
+	unsigned upstream; /* topics that forward to the one subscribed to; 0: publish to that */
 };
 
 /* Of all runs. */

@@ -98,10 +98,11 @@ static json_t *throughput_json(const struct sb_throughput *row)
 
 	for (unsigned i = 0; i < row->n_series; i++)
 		json_array_append_new(engines, series_json(&row->series[i], &row->series[0]));
-	return json_pack("{s:s, s:s, s:i, s:i, s:s, s:I, s:o}", "workload", row->workload->name,
-			 "description", row->workload->text, "publishers",
+	return json_pack("{s:s, s:s, s:i, s:i, s:i, s:s, s:I, s:o}", "workload",
+			 row->workload->name, "description", row->workload->text, "publishers",
 			 (int)row->topology.publishers, "subscribers",
-			 (int)row->topology.subscribers, "mode", modes[row->topology.mode],
+			 (int)row->topology.subscribers, "upstream_topics",
+			 (int)row->topology.upstream, "mode", modes[row->topology.mode],
 			 "window", (json_int_t)row->window, "engines", engines);
 }
 

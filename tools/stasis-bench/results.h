@@ -64,7 +64,7 @@ struct sb_memory {
 	double topic, subscription, message, queued;
 };
 
-#define SB_LATENCIES_MAX 4u
+#define SB_LATENCIES_MAX 8u
 
 struct sb_results {
 	struct sb_throughput throughput[SB_WORKLOADS_MAX];

@@ -12,8 +12,8 @@ import sys
 import tempfile
 
 THROUGHPUT = ['1:1', 'republish', '1:10', '1:100', '1:1000', 'batch-1:10', 'batch-1:100',
-              'batch-1:1000', '2:1', '4:1', '16:1', '64:1']
-LATENCY = ['latency-spin', 'latency-spin-park', 'latency-park']
+              'batch-1:1000', '2:1', '4:1', '16:1', '64:1', 'forward-1000:1']
+LATENCY = ['latency-inline', 'latency-spin', 'latency-spin-park', 'latency-park']
 BASELINES = {'bare ring', 'ck_ring', 'mutex'}
 
 

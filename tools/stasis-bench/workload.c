@@ -7,7 +7,7 @@
 #include <string.h>
 
 #define THROUGHPUT(p, s, m, b)                                                                     \
-	.kind = SB_KIND_THROUGHPUT, .topology = { (p), (s), (m) }, .baselines = (b)
+	.kind = SB_KIND_THROUGHPUT, .topology = { (p), (s), (m), 0 }, .baselines = (b)
 #define QUEUES (SB_BASELINE_RING | SB_BASELINE_CK | SB_BASELINE_MUTEX)
 
 /* clang-format off */
@@ -43,13 +43,18 @@ const struct sb_workload sb_workloads[] = {
 	FANIN(4),
 	FANIN(16),
 	FANIN(64),
+	/* Two publishers go round all the topics: compare with 2:1. */
+	{ "forward-1000:1", "forward", "2 threads publish to 1,000 topics forwarded to one",
+	  .kind = SB_KIND_THROUGHPUT, .topology = { 2, 1, SB_MODE_TAKE, .upstream = 1000 } },
 	{ "topology", NULL, "--publishers threads to --subscribers, one publish at a time",
 	  THROUGHPUT(0, 0, SB_MODE_TAKE, QUEUES) },
-	{ "latency-spin", "latency", "publish to callback, paced; the worker never sleeps",
+	{ "latency-inline", "latency", "publish to callback, paced; the publisher itself delivers",
+	  .kind = SB_KIND_LATENCY, .wait = STASIS_WAIT_INLINE },
+	{ "latency-spin", "latency", "the same; a worker that never sleeps",
 	  .kind = SB_KIND_LATENCY, .wait = STASIS_WAIT_SPIN },
-	{ "latency-spin-park", "latency", "the same; the worker spins, then sleeps (the default)",
+	{ "latency-spin-park", "latency", "the same; a worker that spins, then sleeps (default)",
 	  .kind = SB_KIND_LATENCY, .wait = STASIS_WAIT_SPIN_PARK },
-	{ "latency-park", "latency", "the same; the worker sleeps at once",
+	{ "latency-park", "latency", "the same; a worker that sleeps at once",
 	  .kind = SB_KIND_LATENCY, .wait = STASIS_WAIT_PARK },
 };
 /* clang-format on */
