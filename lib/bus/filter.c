@@ -127,52 +127,57 @@ static int filter_replace(struct stasis_subscription *sub, struct sti_filter *fi
 	return 0;
 }
 
+/* What a change makes of the filter there is; NULL types: none. */
+struct filter_change {
+	const struct stasis_message_type *add, *but;
+	bool sets_selective; /* to the next; otherwise it stays as it is */
+	bool selective;
+};
+
+/* 0 or -ENOMEM, and nothing has changed. */
+static int filter_change(struct stasis_subscription *sub, const struct filter_change *change)
+{
+	pthread_mutex_t *lock = &sti_subscription_topic(sub)->lock;
+	const struct sti_filter *old;
+	bool was_selective, selective;
+	int result = 0;
+
+	pthread_mutex_lock(lock);
+	old = sti_subscription_filter(sub);
+	was_selective = old != NULL && old->selective;
+	selective = change->sets_selective ? change->selective : was_selective;
+	if (selective != was_selective ||
+	    (change->add != NULL && (old == NULL || !sti_filter_has(old, change->add))) ||
+	    (change->but != NULL && old != NULL && sti_filter_has(old, change->but)))
+		result = filter_replace(sub,
+					sti_filter_new(old, selective, change->add, change->but));
+	pthread_mutex_unlock(lock);
+	return result;
+}
+
 int stasis_subscription_accept_message_type(struct stasis_subscription *sub,
 					    struct stasis_message_type *type)
 {
-	const struct sti_filter *old;
-	int result = 0;
-
 	if (sub == NULL || type == NULL)
 		return -EINVAL;
-	pthread_mutex_lock(&sti_subscription_topic(sub)->lock);
-	old = sti_subscription_filter(sub);
-	if (old == NULL || !sti_filter_has(old, type))
-		result = filter_replace(sub, sti_filter_new(old, old != NULL && old->selective,
-							    type, NULL));
-	pthread_mutex_unlock(&sti_subscription_topic(sub)->lock);
-	return result;
+	return filter_change(sub, &(struct filter_change){ .add = type });
 }
 
 int stasis_subscription_decline_message_type(struct stasis_subscription *sub,
 					     struct stasis_message_type *type)
 {
-	const struct sti_filter *old;
-	int result = 0;
-
 	if (sub == NULL || type == NULL)
 		return -EINVAL;
-	pthread_mutex_lock(&sti_subscription_topic(sub)->lock);
-	old = sti_subscription_filter(sub);
-	if (old != NULL && sti_filter_has(old, type))
-		result = filter_replace(sub, sti_filter_new(old, old->selective, NULL, type));
-	pthread_mutex_unlock(&sti_subscription_topic(sub)->lock);
-	return result;
+	return filter_change(sub, &(struct filter_change){ .but = type });
 }
 
 int stasis_subscription_set_filter(struct stasis_subscription *sub,
 				   enum stasis_subscription_filter filter)
 {
 	bool selective = filter == STASIS_SUBSCRIPTION_FILTER_SELECTIVE;
-	const struct sti_filter *old;
-	int result = 0;
 
 	if (sub == NULL || (!selective && filter != STASIS_SUBSCRIPTION_FILTER_NONE))
 		return -EINVAL;
-	pthread_mutex_lock(&sti_subscription_topic(sub)->lock);
-	old = sti_subscription_filter(sub);
-	if (selective != (old != NULL && old->selective))
-		result = filter_replace(sub, sti_filter_new(old, selective, NULL, NULL));
-	pthread_mutex_unlock(&sti_subscription_topic(sub)->lock);
-	return result;
+	return filter_change(sub, &(struct filter_change){ .sets_selective = true,
+							    .selective = selective });
 }

@@ -161,39 +161,27 @@ static bool walk_has_diamond(const struct sti_walk *walk)
 	return false;
 }
 
-/* Several messages at once to everybody, if nobody is reached twice: the second would come before
- * the first on its other way. */
-static bool publish_together(struct sti_delivery *delivery, const struct stasis_topic *topic,
-			     const struct sti_subscribers *subs)
+/* Messages of one type, along all forwards. Several only if nobody is reached twice, for the second
+ * would come before the first on its other way: false, and nothing has been published. */
+static bool publish_run(struct sti_delivery *delivery, const struct stasis_topic *topic,
+			const struct sti_subscribers *subs)
 {
 	struct publish_walk publish;
-	bool together;
-
-	publish.delivery = delivery;
-	sti_walk_init(&publish.walk, delivery->messages[0]->type, walk_too_wide);
-	together = sti_walk(&publish.walk, topic, subs) && publish.walk.total > 0 &&
-		   !walk_has_diamond(&publish.walk);
-	if (together)
-		walk_deliver(&publish, delivery->flags & STI_PUBLISH_GIVEN);
-	sti_walk_deinit(&publish.walk);
-	return together;
-}
-
-/* One message, along all forwards. */
-static void publish_alone(struct sti_delivery *delivery, const struct stasis_topic *topic,
-			  const struct sti_subscribers *subs)
-{
-	struct publish_walk publish;
+	bool several = delivery->n > 1;
 	bool given = delivery->flags & STI_PUBLISH_GIVEN;
+	bool done;
 
 	publish.delivery = delivery;
-	sti_walk_init(&publish.walk, delivery->messages[0]->type, walk_full);
-	sti_walk(&publish.walk, topic, subs);
-	if (publish.walk.total > 0)
+	sti_walk_init(&publish.walk, delivery->messages[0]->type,
+		      several ? walk_too_wide : walk_full);
+	done = sti_walk(&publish.walk, topic, subs) &&
+	       !(several && walk_has_diamond(&publish.walk));
+	if (done && publish.walk.total > 0)
 		walk_deliver(&publish, given);
-	else if (given)
-		sti_push_drop(delivery, delivery->messages, 1);
+	else if (done && given)
+		sti_push_drop(delivery, delivery->messages, delivery->n);
 	sti_walk_deinit(&publish.walk);
+	return done;
 }
 
 /* Messages of any types, a run of neighbours of one type at a time. */
@@ -211,9 +199,10 @@ static STI_NOINLINE void publish_types(struct sti_delivery *delivery,
 			run++;
 		delivery->messages = messages;
 		delivery->n = run;
-		if (run == 1 || !publish_together(delivery, topic, subs)) {
-			delivery->n = run = 1;
-			publish_alone(delivery, topic, subs);
+		if (!publish_run(delivery, topic, subs)) {
+			delivery->n = 1;
+			for (; delivery->messages < messages + run; delivery->messages++)
+				publish_run(delivery, topic, subs);
 		}
 		messages += run;
 		n -= run;

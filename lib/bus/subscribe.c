@@ -95,11 +95,10 @@ static unsigned order_of(size_t size)
 	return order;
 }
 
-/* Are there limits, rather than room reserved? */
-static bool options_limit(const struct stasis_subscribe_options *options)
+/* Is the capacity a limit, rather than room reserved? */
+static bool options_bound(const struct stasis_subscribe_options *options)
 {
-	return (options->capacity != 0 && options->overflow != STASIS_OVERFLOW_GROW) ||
-	       options->high_water != 0;
+	return options->capacity != 0 && options->overflow != STASIS_OVERFLOW_GROW;
 }
 
 static struct sti_limits *limits_new(const struct stasis_subscribe_options *options)
@@ -108,9 +107,10 @@ static struct sti_limits *limits_new(const struct stasis_subscribe_options *opti
 
 	if (limits == NULL)
 		return NULL;
-	if (options->capacity != 0 && options->overflow != STASIS_OVERFLOW_GROW)
+	if (options_bound(options)) {
 		limits->capacity = (uint64_t)1 << order_of(options->capacity);
-	limits->overflow = limits->capacity != 0 ? options->overflow : STASIS_OVERFLOW_GROW;
+		limits->overflow = options->overflow;
+	}
 	limits->low = options->low_water;
 	limits->high = options->high_water;
 	limits->user_congestion = (void (*)(void))options->on_congestion;
@@ -132,7 +132,7 @@ static int subscription_queue_init(struct stasis_subscription *sub,
 		order = STI_RING_ORDER_MIN;
 	result = sti_mailbox_init(&sub->mailbox, &sti_subscription_ops, executor, batch, order,
 				  order == STI_RING_ORDER_MIN ? sub->ring : NULL);
-	if (result != 0 || !options_limit(options))
+	if (result != 0 || (!options_bound(options) && options->high_water == 0))
 		return result;
 	limits = limits_new(options);
 	result = limits != NULL ? sti_mailbox_limit(&sub->mailbox, limits, sub->ring) : -ENOMEM;
@@ -244,7 +244,7 @@ static bool waters_are_valid(const struct stasis_subscribe_options *options)
 	if (options->high_water == 0)
 		return options->low_water == 0;
 	return options->on_congestion != NULL && options->low_water < options->high_water &&
-	       (options->capacity == 0 || options->overflow == STASIS_OVERFLOW_GROW ||
+	       (!options_bound(options) ||
 		options->high_water <= (size_t)1 << order_of(options->capacity));
 }
 
@@ -352,8 +352,8 @@ static struct stasis_subscription *subscribe(struct making *making,
 		errno = ENOMEM;
 		return NULL;
 	}
-	/* The bus's, and one to see this function through: a callback may give away the caller's.
-	 * */
+	/* The bus's, and one to see this function through: a callback may give away the
+	 * caller's. */
 	sti_object_ref_n(sub, 2);
 	result = subscription_begin(sub);
 	if (result != 0) {

@@ -10,8 +10,7 @@
  * that out of the run queue, wherever it is, and runs it himself (exec/pull.c); if it is just then
  * in a worker's hands, he looks again. Whoever is running it gets on, or waits in his turn for
  * something that can be run; if that is for this thread alone, in a loop that it runs, it does.
- * For
- * the same reason nothing stays claimed by a thread that waits (exec/claims.h).
+ * For the same reason nothing stays claimed by a thread that waits (exec/claims.h).
  *
  * Edges: see sync.h (R1, A1), and
  *   A2  load-acquire mailbox->flags <- R2 in exec/executor.c
@@ -22,7 +21,6 @@
 #include <errno.h>
 #include <limits.h>
 #include <sched.h>
-#include <string.h>
 #include <time.h>
 
 #include <stasis/object.h>
@@ -145,15 +143,6 @@ void sti_sync_evicted(struct sti_pending *pending, void *item)
 
 /* --- publishing it --- */
 
-/* May this thread run the mailbox, if nobody else does? Callbacks of a manual executor are for the
- * thread that runs it. */
-static bool sync_may_run(const struct sync_call *call)
-{
-	const struct stasis_executor *executor = call->sub->mailbox.executor;
-
-	return !call->timed && (executor->manual == NULL || sti_executor_may_run(executor));
-}
-
 /* Pushes the request by the subscription's policy. 0: it is queued, or call->room says that it must
  * wait; 1: it is refused; -ESHUTDOWN. */
 static int sync_push(struct sync_call *call, struct sti_pending *pending)
@@ -172,7 +161,9 @@ static int sync_push(struct sync_call *call, struct sti_pending *pending)
 			return -ESHUTDOWN;
 		push = sti_mpsc_push_n(&mailbox->tail, &item, 1, how, &pushed);
 		if (push & STI_PUSH_WAKE) {
-			call->claimed = pushed == 1 && sync_may_run(call);
+			/* Callbacks of a manual executor are for the thread that runs it. */
+			call->claimed = pushed == 1 && !call->timed &&
+					sti_executor_runs_here(mailbox->executor);
 			if (!call->claimed)
 				sti_executor_schedule(mailbox);
 		}

@@ -142,7 +142,7 @@ static size_t deliver_batch(struct sti_mailbox *mailbox, struct sti_context *con
 		total += n;
 		if (sti_unlikely(context->eager))
 			sti_release_flush(&context->release);
-		/* R1: what the callbacks did, for A1 in sti_mailbox_settled(). */
+		/* R1: what the callbacks did, for A1 in sti_mailbox_has_settled(). */
 		atomic_store_explicit(&mailbox->delivered, delivered + total, memory_order_release);
 	} while (n == TAKE && total < batch);
 	return total;

@@ -17,28 +17,19 @@
 #include "exec/executor.h"
 #include "exec/manual.h"
 
-/* Runs what is in the queue of a worker that has ended. */
-static void queue_run_out(struct stasis_executor *executor, struct sti_runqueue *queue)
-{
-	struct sti_context context;
-	struct sti_mailbox *mailbox;
-
-	sti_context_enter(&context, executor, NULL);
-	while ((mailbox = sti_runqueue_take(queue)) != NULL)
-		sti_mailbox_run_out(mailbox, &context);
-	sti_context_leave(&context);
-}
-
 /* Something has been taken out of its queue and put back. */
 static void worker_notice(struct sti_worker *worker)
 {
+	struct sti_mailbox *mailbox;
+
 	/* S1: after it was put back; pairs with worker_set_state(). */
 	switch (atomic_load_explicit(&worker->state, memory_order_seq_cst)) {
 	case STI_WORKER_PARKED:
 		sti_worker_wake(worker);
 		break;
 	case STI_WORKER_ENDED:
-		queue_run_out(worker->executor, &worker->queue);
+		while ((mailbox = sti_runqueue_take(&worker->queue)) != NULL)
+			sti_executor_run_out(mailbox);
 		break;
 	default:
 		break;

@@ -108,17 +108,21 @@ void sti_executor_submit(struct sti_mailbox *mailbox)
 		sti_executor_run_out(mailbox);
 }
 
-void sti_executor_run_turn(struct sti_mailbox *mailbox)
+/* A turn on this thread, or as many as it takes. */
+static void run_here(struct sti_mailbox *mailbox, bool out)
 {
 	/* The mailbox may be gone in the end, and its executor with it. */
 	struct stasis_executor *executor = stasis_object_ref(mailbox->executor);
+	enum sti_turn turn = STI_TURN_GONE;
 	struct sti_context context;
-	enum sti_turn turn;
 	size_t n;
 
 	sti_context_enter(&context, executor, NULL);
 	context.eager = true;
-	turn = sti_mailbox_run(mailbox, &context, &n);
+	if (out)
+		sti_mailbox_run_out(mailbox, &context);
+	else
+		turn = sti_mailbox_run(mailbox, &context, &n);
 	sti_context_leave(&context);
 	if (turn != STI_TURN_GONE)
 		sti_executor_submit(mailbox);
@@ -126,18 +130,14 @@ void sti_executor_run_turn(struct sti_mailbox *mailbox)
 	stasis_object_unref(executor);
 }
 
+void sti_executor_run_turn(struct sti_mailbox *mailbox)
+{
+	run_here(mailbox, false);
+}
+
 void sti_executor_run_out(struct sti_mailbox *mailbox)
 {
-	/* As above. */
-	struct stasis_executor *executor = stasis_object_ref(mailbox->executor);
-	struct sti_context context;
-
-	sti_context_enter(&context, executor, NULL);
-	context.eager = true;
-	sti_mailbox_run_out(mailbox, &context);
-	sti_context_leave(&context);
-	sti_executor_tell_drainers(executor);
-	stasis_object_unref(executor);
+	run_here(mailbox, true);
 }
 
 void sti_executor_close(struct sti_mailbox *mailbox)

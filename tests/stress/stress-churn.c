@@ -30,12 +30,8 @@ struct counter {
 };
 
 /* The counters of all publishers of a topic, at four moments of a subscription. */
-struct marks {
-	uint64_t completed_before, begun_at, completed_at, begun_after;
-};
-
 struct churner {
-	struct marks marks[PUBLISHERS_MAX];
+	struct stress_marks marks[PUBLISHERS_MAX];
 	uint64_t end_after; /* ends itself at this datum; 0: does not */
 	bool join_inside;
 };
@@ -110,28 +106,6 @@ static void end_inside(struct stress_receiver *receiver, struct stasis_subscript
 	else
 		stasis_unsubscribe(stasis_object_ref(sub));
 	mark_after_end(receiver);
-}
-
-static void check_run(const struct stress_run *run, const struct marks *marks, uint32_t publisher)
-{
-	unsigned long long first = run->first, next = run->next;
-
-	if (!run->any) {
-		stress_check(marks->begun_at >= marks->completed_at,
-			     "publisher %u: %llu to %llu are missing", publisher,
-			     (unsigned long long)marks->begun_at,
-			     (unsigned long long)marks->completed_at);
-		return;
-	}
-	stress_check(first >= marks->completed_before,
-		     "publisher %u: %llu was complete before the subscribe", publisher, first);
-	stress_check(first <= marks->begun_at || marks->begun_at >= marks->completed_at,
-		     "publisher %u: %llu is missing at the beginning", publisher,
-		     (unsigned long long)marks->begun_at);
-	stress_check(next >= marks->completed_at, "publisher %u: %llu is missing at the end",
-		     publisher, next);
-	stress_check(next <= marks->begun_after, "publisher %u: %llu came after the unsubscribe",
-		     publisher, next - 1);
 }
 
 static void bury(struct stress_thread *self, struct grave *graves, struct stress_receiver *receiver)
@@ -215,7 +189,7 @@ static void churn_once(struct stress_thread *self, struct grave *graves)
 	stress_receiver_check_ended(receiver);
 	if (churner->end_after == 0 || churner->marks[0].begun_after != 0) {
 		for (uint32_t p = 0; p < bus.n_publishers; p++)
-			check_run(&receiver->runs[p], &churner->marks[p], p);
+			stress_run_check(&receiver->runs[p], &churner->marks[p], p);
 	}
 	bury(self, graves, receiver);
 	self->n_ops++;

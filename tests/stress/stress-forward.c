@@ -61,10 +61,6 @@ struct counter {
 };
 
 /* A publisher's counters, at four moments. */
-struct marks {
-	uint64_t completed_before, begun_at, completed_at, begun_after;
-};
-
 struct extra {
 	struct stasis_forward *forward; /* NULL: free */
 	uint32_t from, to;
@@ -326,28 +322,6 @@ static void change_thread(struct stress_thread *self)
 
 /* --- subscriptions on forwards of their own --- */
 
-static void check_run(const struct stress_run *run, const struct marks *marks, uint32_t publisher)
-{
-	unsigned long long first = run->first, next = run->next;
-
-	if (!run->any) {
-		stress_check(marks->begun_at >= marks->completed_at,
-			     "publisher %u: %llu to %llu are missing", publisher,
-			     (unsigned long long)marks->begun_at,
-			     (unsigned long long)marks->completed_at);
-		return;
-	}
-	stress_check(first >= marks->completed_before,
-		     "publisher %u: %llu was complete before the forward", publisher, first);
-	stress_check(first <= marks->begun_at || marks->begun_at >= marks->completed_at,
-		     "publisher %u: %llu is missing at the beginning", publisher,
-		     (unsigned long long)marks->begun_at);
-	stress_check(next >= marks->completed_at, "publisher %u: %llu is missing at the end",
-		     publisher, next);
-	stress_check(next <= marks->begun_after, "publisher %u: %llu came after the end",
-		     publisher, next - 1);
-}
-
 static struct stasis_forward *forward_made(struct stasis_topic *from, struct stasis_topic *to)
 {
 	struct stasis_forward *forward = stasis_forward_all(from, to);
@@ -364,12 +338,12 @@ struct branch {
 	struct stasis_forward *forwards[2];
 	struct stasis_subscription *sub;
 	struct listener *listener;
-	struct marks marks[PUBLISHERS_MAX];
+	struct stress_marks marks[PUBLISHERS_MAX];
 };
 
 static void branch_open(struct branch *branch, struct stress_thread *self)
 {
-	struct marks *marks = branch->marks;
+	struct stress_marks *marks = branch->marks;
 
 	for (int i = 0; i < 2; i++) {
 		branch->topics[i] = stasis_topic_create("branch");
@@ -391,7 +365,7 @@ static void branch_open(struct branch *branch, struct stress_thread *self)
 
 static void branch_close(struct branch *branch, struct stress_thread *self)
 {
-	struct marks *marks = branch->marks;
+	struct stress_marks *marks = branch->marks;
 	unsigned way = (unsigned)stress_below(self, 3);
 
 	for (uint32_t p = 0; p < graph.n_publishers; p++)
@@ -405,7 +379,7 @@ static void branch_close(struct branch *branch, struct stress_thread *self)
 	stasis_unsubscribe_and_join(branch->sub);
 	stress_receiver_check_ended(branch->listener->receiver);
 	for (uint32_t p = 0; p < graph.n_publishers; p++)
-		check_run(&branch->listener->receiver->runs[p], &marks[p], p);
+		stress_run_check(&branch->listener->receiver->runs[p], &marks[p], p);
 	/* The second may as well end with its source; the first must be cancelled. */
 	if (branch->forwards[0] != NULL)
 		stasis_forward_cancel(branch->forwards[0]);
@@ -577,17 +551,6 @@ static void check_staying(struct stress *stress)
 	}
 }
 
-/* Subscriptions and forwards let go of their topics shortly after their end. */
-static void await_refs(const struct stasis_topic *topic, unsigned refs)
-{
-	double end = stress_now() + 60;
-
-	while (stasis_object_refs(topic) > refs && stress_now() < end)
-		sched_yield();
-	stress_check(stasis_object_refs(topic) == refs, "%u references to a topic left",
-		     stasis_object_refs(topic));
-}
-
 static void forward_check(struct stress *stress)
 {
 	uint32_t states[N_NODES] = { 0 };
@@ -600,12 +563,12 @@ static void forward_check(struct stress *stress)
 	for (uint32_t i = 0; i < N_EXTRA; i++)
 		stasis_forward_cancel(graph.extra[i].forward);
 	for (uint32_t i = 0; i < N_SOURCES; i++) {
-		await_refs(graph.sources[i], 1);
+		stress_await_refs(graph.sources[i], 1);
 		stasis_object_unref(graph.sources[i]);
 	}
 	/* Each is led to by those before it only. */
 	for (uint32_t i = 0; i < N_NODES; i++) {
-		await_refs(graph.nodes[i], 1);
+		stress_await_refs(graph.nodes[i], 1);
 		stasis_object_unref(graph.nodes[i]);
 	}
 	for (int i = 0; i < 2; i++)

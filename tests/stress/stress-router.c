@@ -457,17 +457,6 @@ static void end_and_check(struct receiver *receiver)
 	free(receiver);
 }
 
-/* Subscriptions let go of their topic shortly after their end. */
-static void await_refs(const struct stasis_topic *topic, unsigned refs)
-{
-	double end = stress_now() + 60;
-
-	while (stasis_object_refs(topic) > refs && stress_now() < end)
-		sched_yield();
-	stress_check(stasis_object_refs(topic) == refs, "%u references to a topic left",
-		     stasis_object_refs(topic));
-}
-
 static void router_check(struct stress *stress)
 {
 	end_and_check(bus.selective);
@@ -477,7 +466,7 @@ static void router_check(struct stress *stress)
 		target_free(bus.permanent[--bus.n_permanent]);
 	for (int i = 0; i < 2; i++)
 		stasis_executor_shutdown(bus.executors[i]);
-	await_refs(bus.topic, 1);
+	stress_await_refs(bus.topic, 1);
 	stasis_object_unref(bus.topic);
 	stress_balance_check(&bus.targets, "data of routes");
 }

@@ -135,3 +135,36 @@ void stress_throttle(struct stress *stress, uint64_t outstanding_max)
 	       !stress_stopping(stress))
 		sched_yield();
 }
+
+void stress_run_check(const struct stress_run *run, const struct stress_marks *marks,
+		      uint32_t publisher)
+{
+	unsigned long long first = run->first, next = run->next;
+
+	if (!run->any) {
+		stress_check(marks->begun_at >= marks->completed_at,
+			     "publisher %u: %llu to %llu are missing", publisher,
+			     (unsigned long long)marks->begun_at,
+			     (unsigned long long)marks->completed_at);
+		return;
+	}
+	stress_check(first >= marks->completed_before,
+		     "publisher %u: %llu was complete before the beginning", publisher, first);
+	stress_check(first <= marks->begun_at || marks->begun_at >= marks->completed_at,
+		     "publisher %u: %llu is missing at the beginning", publisher,
+		     (unsigned long long)marks->begun_at);
+	stress_check(next >= marks->completed_at, "publisher %u: %llu is missing at the end",
+		     publisher, next);
+	stress_check(next <= marks->begun_after, "publisher %u: %llu came after the end",
+		     publisher, next - 1);
+}
+
+void stress_await_refs(const struct stasis_topic *topic, unsigned refs)
+{
+	double end = stress_now() + 60;
+
+	while (stasis_object_refs(topic) > refs && stress_now() < end)
+		sched_yield();
+	stress_check(stasis_object_refs(topic) == refs, "%u references to a topic left",
+		     stasis_object_refs(topic));
+}

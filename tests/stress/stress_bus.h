@@ -60,6 +60,19 @@ void stress_receive(void *data, struct stasis_subscription *sub, struct stasis_t
 /* Checks a receiver whose subscription is done: exactly one end. */
 void stress_receiver_check_ended(const struct stress_receiver *receiver);
 
+/* How far a publisher was when a path to a receiver began and ended: messages completed before it
+ * began, begun when it was there, completed when it was about to end, begun when it was gone.
+ * What is begun and completed while it is there must be seen, and nothing outside of it. */
+struct stress_marks {
+	uint64_t completed_before, begun_at, completed_at, begun_after;
+};
+
+void stress_run_check(const struct stress_run *run, const struct stress_marks *marks,
+		      uint32_t publisher);
+
+/* Subscriptions and forwards let go of their topics shortly after their end. */
+void stress_await_refs(const struct stasis_topic *topic, unsigned refs);
+
 struct stasis_message_type *stress_type(void);
 
 struct stasis_message *stress_message(uint32_t publisher, uint32_t topic, uint64_t seq);
