@@ -36,7 +36,8 @@ struct stasis_stats {
 	uint64_t published;	/* T S    messages given to stasis_publish() and its kin for the
 				 *        topic; queued to the subscription, subscription changes
 				 *        and the final message included */
-	uint64_t delivered;	/*   S E  callbacks that have returned */
+	uint64_t delivered;	/*   S E  callbacks that have returned; like published, a cache
+				 *        update counts again when two publishers have queued it */
 	uint64_t dropped;	/*   S    messages the subscription did not take, or gave up again
 				 *        to make room (STASIS_OVERFLOW_DROP_OLDEST) */
 	uint64_t depth;		/*   S    messages queued at this moment */

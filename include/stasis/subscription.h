@@ -276,7 +276,11 @@ STASIS_API const char *stasis_subscription_uniqueid(const struct stasis_subscrip
 /**
  * stasis_subscription_change_type() - the type of subscription changes
  *
- * Their data is a struct stasis_subscription_change.
+ * Their data is a struct stasis_subscription_change. As JSON a change is
+ *   {"type": "stasis_subscription_change", "timestamp": T, "topic": NAME, "uniqueid": ID,
+ *    "description": "Subscribe" or "Unsubscribe"}
+ * where T is the time as ISO 8601, in UTC with milliseconds, NAME the name of the topic subscribed
+ * to, and ID that of stasis_subscription_uniqueid().
  *
  * Ownership:  borrowed; it lives as long as the process.
  * Threads:    any thread.

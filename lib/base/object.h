@@ -34,6 +34,8 @@ enum sti_kind {
 	STI_KIND_EXECUTOR,
 	STI_KIND_FORWARD,
 	STI_KIND_ROUTER,
+	STI_KIND_CACHE,
+	STI_KIND_CACHING_TOPIC,
 };
 
 /* Where its memory goes after the destructor. */

@@ -21,7 +21,8 @@
 #include "base/object.h"
 
 /* The first types' numbers are given out here, the rest when they are made. */
-enum sti_type_id { STI_TYPE_ID_CHANGE, STI_TYPE_ID_CACHE_UPDATE, STI_TYPE_ID_FIRST };
+enum sti_type_id { STI_TYPE_ID_CHANGE, STI_TYPE_ID_CACHE_UPDATE, STI_TYPE_ID_CACHE_CLEAR,
+		   STI_TYPE_ID_FIRST };
 
 struct stasis_message_type {
 	/* const after init */

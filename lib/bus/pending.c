@@ -103,6 +103,36 @@ bool sti_pending_room(struct sti_pending *pending, struct stasis_subscription *s
 	return true;
 }
 
+static void room_force(struct sti_pending_entry *entry)
+{
+	struct sti_mailbox *mailbox = &entry->sub->mailbox;
+	enum sti_push push;
+	size_t pushed;
+
+	/* A2: pairs with R2 in executor_begin_close(). */
+	if (atomic_load_explicit(&mailbox->flags, memory_order_acquire) &
+	    (STI_MAILBOX_REFUSING | STI_MAILBOX_DONE))
+		return;
+	push = sti_mpsc_push_n(&mailbox->tail, (void *const *)entry->messages, entry->n,
+			       STI_MPSC_FORCE, &pushed);
+	if (push & STI_PUSH_WAKE)
+		sti_executor_schedule(mailbox);
+	/* Relaxed: a figure. */
+	atomic_fetch_add_explicit(&mailbox->limits->forced, pushed, memory_order_relaxed);
+	entry->n -= pushed;
+	entry->messages = entry->n > 0 ? entry->messages + pushed : NULL;
+}
+
+void sti_pending_force(struct sti_pending *pending, struct stasis_subscription *sub)
+{
+	for (unsigned i = 0; i < pending->n; i++) {
+		struct sti_pending_entry *entry = pending_at(pending, i);
+
+		if (entry->kind == STI_PENDING_ROOM && entry->sub == sub && entry->n > 0)
+			room_force(entry);
+	}
+}
+
 void sti_pending_crossed(struct sti_pending *pending, struct stasis_subscription *sub)
 {
 	if (pending_note(pending,
@@ -130,8 +160,8 @@ enum sti_push sti_push_wait(struct stasis_subscription *sub, void *const *items,
 {
 	struct sti_mailbox *mailbox = &sub->mailbox;
 	struct sti_limits *limits = mailbox->limits;
+	uint64_t now = 0, wait_ns;
 	enum sti_push push;
-	uint64_t now = 0;
 	size_t pushed;
 
 	*pushedp = 0;
@@ -146,6 +176,9 @@ enum sti_push sti_push_wait(struct stasis_subscription *sub, void *const *items,
 		if (atomic_load_explicit(&mailbox->flags, memory_order_acquire) &
 		    (STI_MAILBOX_REFUSING | STI_MAILBOX_DONE)) {
 			push = STI_PUSH_ENDED;
+		} else if (n == 0) {
+			push = sti_mpsc_depth(&mailbox->head) < limits->capacity ? STI_PUSH_OK :
+										    STI_PUSH_FULL;
 		} else {
 			push = sti_mpsc_push_n(&mailbox->tail, items + *pushedp, n - *pushedp,
 					       STI_MPSC_FIT, &pushed);
@@ -158,7 +191,11 @@ enum sti_push sti_push_wait(struct stasis_subscription *sub, void *const *items,
 			now = sti_clock_monotonic_ns();
 		if (!(push & STI_PUSH_FULL) || (deadline_ns != 0 && now >= deadline_ns))
 			break;
-		sti_eventcount_wait(&limits->room, value, deadline_ns != 0 ? deadline_ns - now : 0);
+		wait_ns = deadline_ns != 0 ? deadline_ns - now : 0;
+		/* The depth is not loaded with S1: a wake may be missed. */
+		if (n == 0 && (wait_ns == 0 || wait_ns > ROOM_TURN_NS))
+			wait_ns = ROOM_TURN_NS;
+		sti_eventcount_wait(&limits->room, value, wait_ns);
 	}
 	/* Relaxed: nobody relies on not being seen. */
 	atomic_fetch_sub_explicit(&limits->waiters, 1, memory_order_relaxed);
@@ -190,9 +227,10 @@ static bool room_try(struct sti_pending_entry *entry, uint64_t deadline_ns, size
 
 	push = sti_push_wait(entry->sub, (void *const *)entry->messages, entry->n, deadline_ns,
 			     &pushed);
-	entry->messages += pushed;
+	if (pushed > 0)
+		entry->messages += pushed;
 	entry->n -= pushed;
-	if (entry->n > 0 && (push & STI_PUSH_FULL))
+	if ((entry->n > 0 || entry->messages == NULL) && (push & STI_PUSH_FULL))
 		return false;
 	*refusedp += room_end(entry);
 	return true;

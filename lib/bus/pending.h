@@ -35,7 +35,8 @@ struct sti_pending_entry {
 	struct sti_mailbox *mailbox;
 	/* ROOM, CROSSED: referenced */
 	struct stasis_subscription *sub;
-	/* ROOM: messages that are left, with a reference each for the subscription */
+	/* ROOM: messages that are left, with a reference each for the subscription; NULL: none,
+	 * only wait */
 	struct stasis_message *const *messages;
 	size_t n;
 	/* DROP: n references to it */
@@ -64,6 +65,8 @@ bool sti_pending_room(struct sti_pending *pending, struct stasis_subscription *s
 /* Is there a note that a subscription has not got all yet? What comes later must not overtake it.
  */
 bool sti_pending_has_room(struct sti_pending *pending, const struct stasis_subscription *sub);
+/* Something is about to be queued that cannot wait: queues first what waits for room there. */
+void sti_pending_force(struct sti_pending *pending, struct stasis_subscription *sub);
 void sti_pending_crossed(struct sti_pending *pending, struct stasis_subscription *sub);
 void sti_pending_drop(struct sti_pending *pending, void *item);
 

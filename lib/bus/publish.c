@@ -114,13 +114,31 @@ struct publish_walk {
 	struct sti_delivery *delivery;
 };
 
+/* First, while the caller's references are still there. */
+static void walk_tap(struct publish_walk *publish)
+{
+	struct sti_delivery *delivery = publish->delivery;
+	struct stasis_message *const *messages = delivery->messages;
+	size_t n = delivery->n;
+
+	for (unsigned i = 0; i < publish->walk.n_segments; i++) {
+		const struct sti_segment *segment = &publish->walk.segments[i];
+
+		for (size_t j = 0; j < n && segment->n == 0; j++)
+			segment->tap->take(segment->tap, messages[j], delivery);
+	}
+}
+
 /* Delivers to those gathered. given: the caller's reference is theirs now. */
 static void walk_deliver(struct publish_walk *publish, bool given)
 {
 	struct sti_delivery *delivery = publish->delivery;
 	struct sti_walk *walk = &publish->walk;
 
-	for (size_t i = 0; i < delivery->n; i++)
+	walk_tap(publish);
+	if (given && walk->total == 0)
+		sti_push_drop(delivery, delivery->messages, delivery->n);
+	for (size_t i = 0; i < delivery->n && walk->total > 0; i++)
 		count_up(delivery->messages[i], (uint32_t)walk->total, given);
 	for (unsigned i = 0; i < walk->n_segments; i++) {
 		for (uint32_t j = 0; j < walk->segments[i].n; j++) {
@@ -149,10 +167,13 @@ static bool walk_too_wide(struct sti_walk *walk)
 	return false;
 }
 
-/* Has the walk been at some array twice? */
-static bool walk_has_diamond(const struct sti_walk *walk)
+/* Could somebody be given two messages in another order than one by one? If the walk has been at
+ * some array twice, or at a tap, whose updates may lead to subscribers too. */
+static bool walk_crosses(const struct sti_walk *walk)
 {
-	for (unsigned i = 1; i < walk->n_segments; i++) {
+	for (unsigned i = 0; i < walk->n_segments; i++) {
+		if (walk->segments[i].n == 0 && walk->n_segments > 1)
+			return true;
 		for (unsigned j = 0; j < i; j++) {
 			if (walk->segments[i].subs == walk->segments[j].subs)
 				return true;
@@ -175,11 +196,9 @@ static bool publish_run(struct sti_delivery *delivery, const struct stasis_topic
 	sti_walk_init(&publish.walk, delivery->messages[0]->type,
 		      several ? walk_too_wide : walk_full);
 	done = sti_walk(&publish.walk, topic, subs) &&
-	       !(several && walk_has_diamond(&publish.walk));
-	if (done && publish.walk.total > 0)
+	       !(several && walk_crosses(&publish.walk));
+	if (done)
 		walk_deliver(&publish, given);
-	else if (done && given)
-		sti_push_drop(delivery, delivery->messages, delivery->n);
 	sti_walk_deinit(&publish.walk);
 	return done;
 }
@@ -313,6 +332,10 @@ int sti_topic_publish(struct stasis_topic *topic, struct stasis_message *const *
 		}
 	}
 	sti_rcu_read_unlock();
+	if (how->later != NULL) {
+		*how->later = delivery.pending;
+		sti_pending_init(&delivery.pending);
+	}
 	result = publish_end(&delivery);
 	for (size_t i = 0; i < n && spare > 0; i++)
 		sti_object_unref_n(messages[i], spare, NULL);
@@ -343,7 +366,7 @@ int stasis_publish_batch(struct stasis_topic *topic, struct stasis_message **mes
 static bool wants_found(struct sti_walk *walk)
 {
 	const struct sti_segment *segment = &walk->segments[0];
-	bool found = false;
+	bool found = segment->n == 0;
 
 	for (uint32_t i = 0; i < segment->n && !found; i++) {
 		/* Relaxed: as in sti_subscribers_at(). */

@@ -3,6 +3,7 @@
 
 #include "bus/push.h"
 
+#include "bus/chain.h"
 #include "bus/sync.h"
 #include "bus/topic.h"
 #include "exec/executor.h"
@@ -24,20 +25,30 @@ static void push_wake(struct sti_delivery *delivery, struct stasis_subscription 
 void sti_push_drop(struct sti_delivery *delivery, struct stasis_message *const *messages, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		sti_pending_drop(&delivery->pending, messages[i]);
+		sti_pending_drop(&delivery->pending, sti_item_message(messages[i]));
 }
 
 static void push_refuse(struct sti_delivery *delivery, struct stasis_subscription *sub,
 			struct stasis_message *const *messages, size_t n)
 {
-	delivery->refused += n;
-	/* Relaxed: a figure. */
-	atomic_fetch_add_explicit(&sub->mailbox.dropped, n, memory_order_relaxed);
+	bool lost = true;
+
+	/* A cell is alone. It may have been pushed before, by somebody else; relaxed: a hint. */
+	if (n == 1 && sti_item_is_cell(messages[0]))
+		lost = atomic_load_explicit(&sti_item_cell(messages[0])->pushed,
+					    memory_order_relaxed) == 0 &&
+		       sti_cell_decide(sti_item_cell(messages[0]), STI_CELL_REFUSED);
+	if (lost) {
+		delivery->refused += n;
+		/* Relaxed: a figure. */
+		atomic_fetch_add_explicit(&sub->mailbox.dropped, n, memory_order_relaxed);
+	}
 	sti_push_drop(delivery, messages, n);
 }
 
 bool sti_push_evict(struct sti_pending *pending, struct stasis_subscription *sub)
 {
+	bool repeated;
 	void *item;
 
 	switch (sti_mpsc_evict(&sub->mailbox.tail, &item)) {
@@ -49,12 +60,18 @@ bool sti_push_evict(struct sti_pending *pending, struct stasis_subscription *sub
 	case STI_EVICT_TAKEN:
 		break;
 	}
+	repeated = sti_item_is_cell(item) &&
+		   !sti_cell_decide(sti_item_cell(item), STI_CELL_EVICTED);
 	if ((uintptr_t)item & STI_ITEM_SYNC)
 		sti_sync_evicted(pending, item);
 	else
-		sti_pending_drop(pending, item);
+		sti_pending_drop(pending, sti_item_message(item));
 	/* Relaxed: a figure, and a drain has no callback's effects to wait for here. */
 	atomic_fetch_add_explicit(&sub->mailbox.limits->evicted, 1, memory_order_relaxed);
+	/* It had been in the queue twice: a place is free, and nothing is lost. Relaxed: a figure.
+	 * */
+	if (repeated)
+		atomic_fetch_sub_explicit(&sub->mailbox.dropped, 1, memory_order_relaxed);
 	return true;
 }
 
@@ -88,6 +105,18 @@ bool sti_push_must_not_wait(const struct stasis_subscription *sub)
 	return sti_context_current() != NULL || sti_executor_ran_here(sub->mailbox.executor);
 }
 
+/* An update is queued at once, for its place in the chain is now; its publisher waits later. */
+static void wait_later(struct sti_delivery *delivery, struct stasis_subscription *sub,
+		       const struct stasis_message *item)
+{
+	if (sti_item_is_cell(item) && !sti_push_must_not_wait(sub) &&
+	    !sti_pending_has_room(&delivery->pending, sub) &&
+	    sti_pending_room(&delivery->pending, sub, NULL, 0)) {
+		/* Relaxed: a figure. */
+		atomic_fetch_add_explicit(&sub->mailbox.limits->blocked, 1, memory_order_relaxed);
+	}
+}
+
 static void push_into_full(struct sti_delivery *delivery, struct stasis_subscription *sub,
 			   struct stasis_message *const *messages, size_t left)
 {
@@ -107,6 +136,7 @@ static void push_into_full(struct sti_delivery *delivery, struct stasis_subscrip
 						  memory_order_relaxed);
 			sti_push_settle(delivery, sub, push & ~STI_PUSH_FULL, messages + pushed,
 					left - pushed);
+			wait_later(delivery, sub, messages[0]);
 			return;
 		}
 		if (sti_pending_room(&delivery->pending, sub, messages, left)) {
@@ -141,6 +171,20 @@ void sti_push_behind(struct sti_delivery *delivery, struct stasis_subscription *
 {
 	if (!sti_pending_room(&delivery->pending, sub, delivery->messages, delivery->n))
 		push_refuse(delivery, sub, delivery->messages, delivery->n);
+}
+
+void sti_push_item(struct sti_delivery *delivery, struct stasis_subscription *sub)
+{
+	enum sti_push push;
+
+	/* A2: pairs with R2 in executor_begin_close(). */
+	if (atomic_load_explicit(&sub->mailbox.flags, memory_order_acquire) != 0) {
+		sti_push_flagged(delivery, sub);
+		return;
+	}
+	push = sti_mpsc_push(&sub->mailbox.tail, delivery->messages[0]);
+	if (sti_unlikely(push != STI_PUSH_OK))
+		sti_push_settle(delivery, sub, push, delivery->messages, !sti_push_is_whole(push));
 }
 
 void sti_push_flagged(struct sti_delivery *delivery, struct stasis_subscription *sub)

@@ -5,7 +5,8 @@
 /* bus/push.h — one publish under way, and every push that is not plain success
  *
  * Items in a subscription's queue are messages, or, with bit 1 of the word set, somebody's request
- * to be told when the message has been handled (bus/sync.h).
+ * to be told when the message has been handled (bus/sync.h), or, with bit 2 set, cells of a chain
+ * (bus/chain.h): messages that may be pushed more than once.
  *
  * Threads: a delivery has one, the publisher's. Functions are called inside its RCU read section.
  */
@@ -32,6 +33,9 @@ struct sti_delivery {
 void sti_push_settle(struct sti_delivery *delivery, struct stasis_subscription *sub,
 		     enum sti_push push, struct stasis_message *const *messages, size_t left);
 
+/* Pushes the one item of a delivery. */
+void sti_push_item(struct sti_delivery *delivery, struct stasis_subscription *sub);
+
 /* Pushes all messages to a subscription whose mailbox has a flag set. */
 void sti_push_flagged(struct sti_delivery *delivery, struct stasis_subscription *sub);
 
@@ -45,9 +49,9 @@ void sti_push_drop(struct sti_delivery *delivery, struct stasis_message *const *
  * oldest is still being pushed, or the queue has ended. */
 bool sti_push_evict(struct sti_pending *pending, struct stasis_subscription *sub);
 
-/* Pushes items as room comes, until a deadline (of sti_clock_monotonic_ns(); 0: none) or until the
- * queue ends or its executor shuts down. What came last; *pushedp: how many went in. Outside read
- * sections; the caller holds a reference. */
+/* Pushes items (without any: waits until the queue is not full) as room comes, until a deadline (of
+ * sti_clock_monotonic_ns(); 0: none) or until the queue ends or its executor shuts down. What came
+ * last; *pushedp: how many went in. Outside read sections; the caller holds a reference. */
 enum sti_push sti_push_wait(struct stasis_subscription *sub, void *const *items, size_t n,
 			    uint64_t deadline_ns, size_t *pushedp);
 

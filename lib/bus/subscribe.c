@@ -20,6 +20,7 @@
 #include "base/assert.h"
 #include "base/options.h"
 #include "bus/filter.h"
+#include "bus/pending.h"
 #include "bus/topic.h"
 #include "exec/claims.h"
 #include "exec/executor.h"
@@ -162,6 +163,10 @@ struct making {
 	stasis_subscription_cb callback;
 	void *data;
 	bool selective;
+	/* called before the subscription is among the topic's; NULL: nothing */
+	void (*prepared)(void *arg, struct stasis_subscription *sub);
+	void *prepared_arg;
+	struct sti_pending *later; /* empty: the caller runs callbacks; NULL: at once */
 	struct stasis_subscribe_options options;
 };
 
@@ -282,7 +287,8 @@ static void subscription_abandon(struct stasis_subscription *sub)
 }
 
 /* Lets somebody at a queue that is complete. */
-static void subscription_submit(struct stasis_subscription *sub, bool has_change)
+static void subscription_submit(struct stasis_subscription *sub, bool has_change,
+				struct sti_pending *later)
 {
 	struct sti_context context;
 	enum sti_turn turn = STI_TURN_MORE;
@@ -294,12 +300,14 @@ static void subscription_submit(struct stasis_subscription *sub, bool has_change
 		turn = sti_mailbox_rest(&sub->mailbox, &context, &n);
 		sti_context_leave(&context);
 	}
-	if (turn != STI_TURN_GONE)
+	if (turn != STI_TURN_GONE &&
+	    (later == NULL || sub->mailbox.executor->wait != STASIS_WAIT_INLINE ||
+	     !sti_pending_run(later, &sub->mailbox)))
 		sti_executor_submit(&sub->mailbox);
 }
 
 /* Makes a subscription that is complete known to executor, topic and subscribers. 0 or -errno. */
-static int subscription_begin(struct stasis_subscription *sub)
+static int subscription_begin(struct stasis_subscription *sub, struct sti_pending *later)
 {
 	struct stasis_message *change = change_new(sub);
 	/* Nobody else can change the filter yet. */
@@ -324,9 +332,11 @@ static int subscription_begin(struct stasis_subscription *sub)
 	sti_claims_keep(&claims, &sub->mailbox);
 	sti_topic_publish(sti_subscription_topic(sub), &change, 1,
 			  &(struct sti_publish_how){
-				  .flags = STI_PUBLISH_GIVEN | STI_PUBLISH_FORCE, .but = sub });
+				  .flags = STI_PUBLISH_GIVEN | STI_PUBLISH_FORCE,
+				  .but = sub,
+				  .later = later });
 	if (sti_claims_take_back(&claims))
-		subscription_submit(sub, wanted);
+		subscription_submit(sub, wanted, later);
 	return 0;
 }
 
@@ -355,7 +365,9 @@ static struct stasis_subscription *subscribe(struct making *making,
 	/* The bus's, and one to see this function through: a callback may give away the
 	 * caller's. */
 	sti_object_ref_n(sub, 2);
-	result = subscription_begin(sub);
+	if (making->prepared != NULL)
+		making->prepared(making->prepared_arg, sub);
+	result = subscription_begin(sub, making->later);
 	if (result != 0) {
 		sti_object_unref_n(sub, 3, NULL);
 		errno = -result;
@@ -381,6 +393,22 @@ struct stasis_subscription *sti_subscribe_selective(struct stasis_topic *topic,
 	struct making making = {
 		.topic = topic, .callback = callback, .data = data, .selective = true
 	};
+
+	return subscribe(&making, options);
+}
+
+struct stasis_subscription *
+sti_subscribe_prepared(struct stasis_topic *topic, stasis_subscription_cb callback, void *data,
+		       const struct stasis_subscribe_options *options,
+		       void (*prepared)(void *arg, struct stasis_subscription *sub), void *arg,
+		       struct sti_pending *later)
+{
+	struct making making = { .topic = topic,
+				 .callback = callback,
+				 .data = data,
+				 .prepared = prepared,
+				 .prepared_arg = arg,
+				 .later = later };
 
 	return subscribe(&making, options);
 }

@@ -17,6 +17,8 @@
 
 #include "base/alloc.h"
 #include "base/options.h"
+#include "bus/chain.h"
+#include "bus/json.h"
 #include "bus/push.h"
 #include "bus/sync.h"
 #include "bus/topic.h"
@@ -33,7 +35,9 @@ static struct {
 	struct stasis_message_type type;
 } change_type = {
 	.object = { .refs = 1, .kind = STI_KIND_TYPE, .mem = STI_MEM_KEEP },
-	.type = { .name = "stasis_subscription_change", .id = STI_TYPE_ID_CHANGE },
+	.type = { .name = "stasis_subscription_change",
+		  .id = STI_TYPE_ID_CHANGE,
+		  .vtable = { .to_json = sti_change_to_json } },
 };
 
 struct stasis_message_type *stasis_subscription_change_type(void)
@@ -43,8 +47,20 @@ struct stasis_message_type *stasis_subscription_change_type(void)
 
 /* --- delivering --- */
 
-/* There are synchronous publishes among them. */
-static STI_COLD void deliver_requests(struct stasis_subscription *sub, void **items, size_t n,
+/* Delivers an update, unless it has been: it may have been pushed more than once. */
+STI_INLINE void deliver_cell(struct stasis_subscription *sub, void *item,
+			     struct sti_context *context)
+{
+	stasis_subscription_cb callback = (stasis_subscription_cb)sub->mailbox.user_callback;
+	struct stasis_message *message = sti_item_message(item);
+
+	if (sti_cell_decide(sti_item_cell(item), STI_CELL_DELIVERED))
+		callback(sub->mailbox.user_data, sub, sti_subscription_topic(sub), message);
+	sti_release_put(&context->release, message);
+}
+
+/* There are synchronous publishes or updates among them. */
+static STI_NOINLINE void deliver_others(struct stasis_subscription *sub, void **items, size_t n,
 				      struct sti_context *context)
 {
 	stasis_subscription_cb callback = (stasis_subscription_cb)sub->mailbox.user_callback;
@@ -52,6 +68,10 @@ static STI_COLD void deliver_requests(struct stasis_subscription *sub, void **it
 	for (size_t i = 0; i < n; i++) {
 		if ((uintptr_t)items[i] & STI_ITEM_SYNC) {
 			sti_sync_deliver(sub, items[i]);
+			continue;
+		}
+		if (sti_item_is_cell(items[i])) {
+			deliver_cell(sub, items[i], context);
 			continue;
 		}
 		callback(sub->mailbox.user_data, sub, sti_subscription_topic(sub), items[i]);
@@ -71,8 +91,8 @@ static void subscription_deliver(struct sti_mailbox *mailbox, void **items, size
 
 	for (size_t i = 0; i < n; i++)
 		words |= (uintptr_t)items[i];
-	if (sti_unlikely(words & STI_ITEM_SYNC)) {
-		deliver_requests(sub, items, n, context);
+	if (sti_unlikely(words & (STI_ITEM_SYNC | STI_ITEM_CELL))) {
+		deliver_others(sub, items, n, context);
 		return;
 	}
 	for (size_t i = 0; i < n; i++) {
@@ -84,6 +104,16 @@ static void subscription_deliver(struct sti_mailbox *mailbox, void **items, size
 static void drop_bus_reference(struct sti_rcu_head *rcu)
 {
 	stasis_object_unref(sti_container_of(rcu, struct stasis_subscription, mailbox.rcu));
+}
+
+/* A grace period after the final callback. Those who help others with an update may still have
+ * found it since (bus/chain.h). */
+static void end_first_grace(struct sti_rcu_head *rcu)
+{
+	if (sti_chain_started())
+		sti_rcu_call(rcu, drop_bus_reference);
+	else
+		drop_bus_reference(rcu);
 }
 
 static void subscription_final(struct sti_mailbox *mailbox, struct sti_context *context)
@@ -102,7 +132,7 @@ static void subscription_final(struct sti_mailbox *mailbox, struct sti_context *
 	/* R1: the callback's effects; pairs with A1 in stasis_subscription_is_done(). */
 	atomic_fetch_or_explicit(&mailbox->flags, STI_MAILBOX_DONE, memory_order_release);
 	sti_eventcount_signal(&sub->done);
-	sti_rcu_call(&mailbox->rcu, drop_bus_reference);
+	sti_rcu_call(&mailbox->rcu, end_first_grace);
 }
 
 static void subscription_congestion(struct sti_mailbox *mailbox, bool congested)

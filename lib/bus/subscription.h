@@ -38,6 +38,7 @@ struct sti_final_message {
 };
 
 struct sti_filter;
+struct sti_pending;
 
 /* Ten digits of six bits, and the end. */
 #define STI_UNIQUEID_SIZE 11
@@ -87,5 +88,13 @@ bool sti_subscription_is_current(const struct stasis_subscription *sub);
 struct stasis_subscription *sti_subscribe_selective(struct stasis_topic *topic,
 						    stasis_subscription_cb callback, void *data,
 						    const struct stasis_subscribe_options *options);
+
+/* As stasis_subscribe_with(), and calls a function with the new subscription before it is among the
+ * topic's subscribers. Callbacks that would run here are put into a list, for later. */
+struct stasis_subscription *
+sti_subscribe_prepared(struct stasis_topic *topic, stasis_subscription_cb callback, void *data,
+		       const struct stasis_subscribe_options *options,
+		       void (*prepared)(void *arg, struct stasis_subscription *sub), void *arg,
+		       struct sti_pending *later);
 
 #endif

@@ -14,32 +14,41 @@ static void topic_destroy(void *obj)
 {
 	struct stasis_topic *topic = obj;
 
+	if (topic->tap != NULL)
+		topic->tap->release(topic->tap);
 	sti_topic_unforward(topic);
 	sti_subscribers_deinit(&topic->subscribers);
 	sti_counter_deinit(&topic->published);
 	pthread_mutex_destroy(&topic->lock);
 }
 
-struct stasis_topic *stasis_topic_create(const char *name)
+struct stasis_topic *sti_topic_new(const char *name, struct sti_tap *tap)
 {
+	size_t name_size = strlen(name) + 1;
 	struct stasis_topic *topic;
-	size_t name_size;
 
-	if (name == NULL || name[0] == '\0') {
-		errno = EINVAL;
-		return NULL;
-	}
-	name_size = strlen(name) + 1;
 	topic = sti_object_new(STI_KIND_TOPIC, STI_MEM_HEAP, STI_CACHELINE,
 			       sizeof(*topic) + name_size, topic_destroy);
 	if (topic == NULL) {
+		if (tap != NULL)
+			tap->release(tap);
 		errno = ENOMEM;
 		return NULL;
 	}
 	topic->name = memcpy(topic + 1, name, name_size);
+	topic->tap = tap;
 	sti_subscribers_init(&topic->subscribers);
 	pthread_mutex_init(&topic->lock, NULL);
 	return topic;
+}
+
+struct stasis_topic *stasis_topic_create(const char *name)
+{
+	if (name == NULL || name[0] == '\0') {
+		errno = EINVAL;
+		return NULL;
+	}
+	return sti_topic_new(name, NULL);
 }
 
 const char *stasis_topic_name(const struct stasis_topic *topic)

@@ -17,6 +17,19 @@
 #include "bus/subscribers.h"
 #include "stats/counter.h"
 
+struct sti_delivery;
+struct sti_pending;
+
+/* What a topic leads to besides subscriptions and forwards: a function that is given what is
+ * published. The topic has no subscribers then, and nobody else has a handle of it. */
+struct sti_tap {
+	/* Inside the publisher's read section; the caller holds a reference to the message. */
+	void (*take)(struct sti_tap *tap, struct stasis_message *message,
+		     struct sti_delivery *delivery);
+	/* The topic is gone: nothing is taken any more. */
+	void (*release)(struct sti_tap *tap);
+};
+
 struct stasis_topic {
 	/* RCU: published under lock */
 	sti_subscribers_ptr subscribers;
@@ -24,7 +37,8 @@ struct stasis_topic {
 	struct sti_counter published;
 	/* const after init */
 	const char *name;
-	unsigned char pad[16];
+	struct sti_tap *tap; /* NULL: none */
+	unsigned char pad[8];
 
 	/* written by every publish */
 	struct sti_counter_own published_own;
@@ -37,6 +51,9 @@ struct stasis_topic {
 	uint64_t mark;		    /* the last walk that has been here */
 	uint32_t height;	    /* forwards on the longest path from here */
 };
+
+/* tap: taken over, also on failure (NULL with errno). */
+struct stasis_topic *sti_topic_new(const char *name, struct sti_tap *tap);
 
 /* Counts n messages that were given to it. */
 STI_INLINE void sti_topic_count(struct stasis_topic *topic, size_t n)
@@ -58,6 +75,7 @@ struct sti_publish_how {
 	unsigned flags;
 	const struct stasis_subscription *but; /* not to this one */
 	uint64_t deadline_ns; /* waits for room no longer; of sti_clock_monotonic_ns(), 0: none */
+	struct sti_pending *later; /* empty: the caller settles it; NULL: settled at once */
 };
 
 /* Hands n messages to all subscriptions. As stasis_publish_batch() otherwise; nothing is counted

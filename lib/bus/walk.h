@@ -5,7 +5,8 @@
 /* bus/walk.h — whom a publish reaches, where that is more than one plain array
  *
  * A walk goes from a topic along its forwards, every path of them, and hands on segments: runs of
- * neighbours in somebody's array, and single selective subscriptions that accept the type. They are
+ * neighbours in somebody's array, single selective subscriptions that accept the type, and taps
+ * (bus/topic.h). They are
  * gathered first, so that a message's references can be counted up once for all of them.
  *
  * A subscription that wants no message twice belongs to one topic, so it is enough to remember the
@@ -28,7 +29,10 @@
 #define STI_WALK_VISITED 32u
 
 struct sti_segment {
-	const _Atomic(struct stasis_subscription *) *subs;
+	union {
+		const _Atomic(struct stasis_subscription *) *subs;
+		struct sti_tap *tap; /* when n is 0 */
+	};
 	uint32_t n;
 };
 

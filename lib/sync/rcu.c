@@ -3,6 +3,9 @@
 
 #include "sync/rcu.h"
 
+#include <pthread.h>
+#include <signal.h>
+
 #if STI_TSAN
 void __tsan_acquire(void *addr);
 void __tsan_release(void *addr);
@@ -23,7 +26,12 @@ void sti_rcu_read_unlock(void)
 
 void sti_rcu_start(void)
 {
+	sigset_t all, old;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &old);
 	urcu_bp_get_default_call_rcu_data();
+	pthread_sigmask(SIG_SETMASK, &old, NULL);
 }
 
 static void rcu_run(struct rcu_head *urcu)

@@ -34,7 +34,8 @@ struct sti_rcu_head {
 };
 
 /* Starts liburcu's thread for sti_rcu_call(), which would otherwise start by itself at the first
- * call: at a bad moment to run out of memory, and with that thread's signal mask. */
+ * call: at a bad moment to run out of memory, and with that thread's signal mask. It blocks all
+ * signals: handlers belong to the application's threads. */
 void sti_rcu_start(void);
 
 /* Calls func(head) on liburcu's own thread once every read section that had begun by now has ended.

@@ -112,6 +112,54 @@ static void use_default_executor(struct stasis_topic *topic, struct log *log)
 	EXPECT(stasis_executor_shutdown(stasis_executor_default()) == NULL);
 }
 
+static const char *order_id(struct stasis_message *message)
+{
+	return strcmp(stasis_message_type_name(stasis_message_type(message)), "order") == 0 ? "1" :
+											      NULL;
+}
+
+static void count_updates(void *data, struct stasis_subscription *sub, struct stasis_topic *topic,
+			  struct stasis_message *message)
+{
+	const struct stasis_cache_update *update = stasis_message_data(message);
+
+	if (stasis_message_type(message) == stasis_cache_update_type())
+		*(int *)data += update->new_snapshot != NULL ? 1 : 100;
+}
+
+static void use_cache(struct stasis_message_type *type)
+{
+	struct order order = { .number = 1 };
+	struct stasis_topic *topic = stasis_topic_create("cached");
+	struct stasis_cache *cache = stasis_cache_create(order_id);
+	struct stasis_caching_topic *caching = stasis_caching_topic_create(topic, cache);
+	struct stasis_message *message = stasis_message_create_inline(type, &order, sizeof(order));
+	struct stasis_message *clear = stasis_cache_clear_create(message), **dump, *got;
+	struct stasis_subscription *sub;
+	int sum = 0;
+	size_t n;
+
+	EXPECT(caching != NULL && stasis_caching_get_topic(caching) != NULL);
+	EXPECT(stasis_message_type(clear) == stasis_cache_clear_type());
+	EXPECT(stasis_publish(topic, message) == 0);
+	got = stasis_cache_get(cache, type, "1");
+	EXPECT(got == message);
+	stasis_object_unref(got);
+	dump = stasis_cache_dump(cache, NULL, &n);
+	EXPECT(n == 1 && dump[0] == message);
+	EXPECT(stasis_cache_dump_free(dump, n) == NULL);
+	sub = stasis_caching_subscribe_with_state(caching, count_updates, &sum, NULL);
+	EXPECT(stasis_publish_take(topic, clear) == 0);
+	stasis_unsubscribe_and_join(sub);
+	EXPECT(sum == 101);
+	stasis_object_ref(caching);
+	EXPECT(stasis_caching_unsubscribe(caching) == NULL);
+	EXPECT(stasis_caching_unsubscribe_and_join(caching) == NULL && errno == EALREADY);
+	stasis_object_unref(message);
+	stasis_object_unref(cache);
+	stasis_object_unref(topic);
+}
+
 int main(void)
 {
 	struct log log = { 0 };
@@ -136,6 +184,7 @@ int main(void)
 	EXPECT(stasis_topic_subscribers(topic) == 1);
 	EXPECT(stasis_topic_wants(topic, type) == 1);
 	publish_all_forms(topic, type);
+	use_cache(type);
 	EXPECT(stasis_executor_drain(executor) == 0);
 	EXPECT(log.n_changes == 1);
 	EXPECT(log.n_orders == 4);
