@@ -6,6 +6,7 @@
 
 #include "api.h"
 #include "cache.h"
+#include "channel.h"
 #include "executor.h"
 #include "message.h"
 #include "object.h"

@@ -22,6 +22,7 @@ TESTS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 DLOPEN = os.path.join(TESTS, 'install', 'dlopen.c')
 # Each a program.
 COMPAT = {name: [os.path.join(TESTS, 'compat', source) for source in sources] for name, sources in {
+    'channels': ['test_channels.c', 'tally.c'],
     'bar': ['test_bar.c', 'bar.c', 'foo.c', 'whatever.c', 'tally.c'],
     'bar_router': ['test_bar.c', 'bar_router.c', 'foo.c', 'whatever.c', 'tally.c'],
     'objects': ['test_objects.c', 'tally.c'],
@@ -138,7 +139,8 @@ class InstallTest(unittest.TestCase):
             for name, sources in COMPAT.items():
                 for way, options in (('pkg-config', flags), ('one path', alone)):
                     with self.subTest(compiler=compiler, program=name, way=way):
-                        program = self.compile(compiler, 'compat', sources, [*options, '-pthread'])
+                        program = self.compile(compiler, 'compat', sources,
+                                               [*options, '-pthread', '-ljansson'])
                         run([program], env=self.run_env)
 
     def test_exported_symbols(self):

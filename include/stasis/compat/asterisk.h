@@ -11,8 +11,10 @@
  *
  *              asterisk.h                         ast_assert(), RAII_VAR(), ASTERISK_FILE_VERSION()
  *              asterisk/astobj2.h                 objects with reference counts
+ *              asterisk/json.h                    JSON
  *              asterisk/module.h                  modules that are loaded and unloaded
  *              asterisk/stasis.h                  the message bus
+ *              asterisk/stasis_channels.h         channels
  *              asterisk/stasis_message_router.h   message routers
  * Threads    Everything may be used in any thread.
  */
