@@ -26,6 +26,8 @@ BAD = [
     (['--payload', '16x'], '16x'),
     (['--publishers', '0'], 'publishers'),
     (['--subscribers', '-1'], 'subscribers'),
+    (['--ids', '0'], 'ids'),
+    (['--ids', '1048577'], 'ids'),
     (['--threads', '1025'], 'threads'),
     (['--repeat', '0'], 'repeat'),
     (['--rate', '1'], 'rate'),

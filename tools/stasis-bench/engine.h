@@ -18,4 +18,11 @@ extern const struct sb_engine sb_engine_ck;
 /* A mutex, a condition variable and a vector per subscriber, carrying allocated messages. */
 extern const struct sb_engine sb_engine_mutex;
 
+/* A cache of the library's, and one subscription to its updates, or none. */
+extern const struct sb_engine sb_engine_cache;
+
+/* A hash table under a read-write lock, updates in the queue of sb_engine_mutex. One subscriber, or
+ * none. */
+extern const struct sb_engine sb_engine_rwlock;
+
 #endif

@@ -2,7 +2,7 @@
 /* harness.c — see harness.h
  *
  * Edges
- *   R1  fetch-sub running  publisher   -> A1  its sequence and refused
+ *   R1  fetch-sub running  publisher, reader -> A1  its sequence and refused; what it has checked
  *   A1  load running       main thread <- R1
  */
 
@@ -17,6 +17,7 @@
 
 #include "clock.h"
 #include "cpu.h"
+#include "reader.h"
 #include "window.h"
 
 #define WARM_UP 0.2    /* of the time measured */
@@ -43,7 +44,21 @@ static void *publisher_main(void *arg)
 		if (run->engine->publish(publisher, run->chunk) < run->chunk)
 			break;
 	}
-	/* R1: what this publisher has counted; pairs with A1 in publishers_ended(). */
+	/* R1: what this publisher has counted; pairs with A1 in all_ended(). */
+	atomic_fetch_sub_explicit(&run->running, 1, memory_order_release);
+	return NULL;
+}
+
+static void *reader_main(void *arg)
+{
+	struct sb_reader *reader = arg;
+	struct sb_run *run = reader->run;
+
+	sb_cpu_consumers(run->topology.publishers == 1, run->topology.readers);
+	pthread_mutex_lock(&run->start);
+	pthread_mutex_unlock(&run->start);
+	sb_reader_loop(reader);
+	/* R1: as in publisher_main(). */
 	atomic_fetch_sub_explicit(&run->running, 1, memory_order_release);
 	return NULL;
 }
@@ -52,7 +67,8 @@ static void *aligned_zeroed(size_t size)
 {
 	void *memory;
 
-	size = (size + STI_CACHELINE - 1) / STI_CACHELINE * STI_CACHELINE;
+	/* A line at least: NULL means that there is no memory. */
+	size = (size + STI_CACHELINE) / STI_CACHELINE * STI_CACHELINE;
 	memory = aligned_alloc(STI_CACHELINE, size);
 	if (memory != NULL)
 		memset(memory, 0, size);
@@ -69,6 +85,11 @@ static void run_free(struct sb_run *run)
 		for (unsigned i = 0; i < run->topology.publishers; i++)
 			free(run->publishers[i].payload);
 	}
+	if (run->readers != NULL) {
+		for (unsigned i = 0; i < run->topology.readers; i++)
+			sb_reader_deinit(&run->readers[i]);
+	}
+	free(run->readers);
 	free(run->subscribers);
 	free(run->publishers);
 	free(run);
@@ -78,11 +99,17 @@ static bool run_init_parties(struct sb_run *run)
 {
 	unsigned n_publishers = run->topology.publishers;
 	unsigned n_subscribers = run->topology.subscribers;
+	unsigned n_readers = run->topology.readers;
 
 	run->subscribers = aligned_zeroed(n_subscribers * sizeof(run->subscribers[0]));
 	run->publishers = aligned_zeroed(n_publishers * sizeof(run->publishers[0]));
-	if (run->subscribers == NULL || run->publishers == NULL)
+	run->readers = aligned_zeroed(n_readers * sizeof(run->readers[0]));
+	if (run->subscribers == NULL || run->publishers == NULL || run->readers == NULL)
 		return false;
+	for (unsigned i = 0; i < n_readers; i++) {
+		if (sb_reader_init(&run->readers[i], run, i) < 0)
+			return false;
+	}
 	for (unsigned i = 0; i < n_subscribers; i++) {
 		if (sb_subscriber_init(&run->subscribers[i], i, n_publishers, run->chunk) < 0)
 			return false;
@@ -120,24 +147,39 @@ static struct sb_run *run_new(const struct sb_engine *engine, const struct sb_to
 	return run;
 }
 
-static void publishers_join(struct sb_run *run, unsigned n)
+/* The first n of publishers and readers. */
+static void threads_join(struct sb_run *run, unsigned n)
 {
+	unsigned n_publishers = run->topology.publishers;
+
 	for (unsigned i = 0; i < n; i++)
-		pthread_join(run->publishers[i].thread, NULL);
+		pthread_join(i < n_publishers ? run->publishers[i].thread :
+						run->readers[i - n_publishers].thread,
+			     NULL);
 }
 
-/* Starts all publishers, or none. 0 or -errno. */
-static int publishers_start(struct sb_run *run)
+static int thread_start(struct sb_run *run, unsigned i)
 {
-	unsigned n = run->topology.publishers, started = 0;
+	unsigned n_publishers = run->topology.publishers;
+
+	if (i < n_publishers)
+		return pthread_create(&run->publishers[i].thread, NULL, publisher_main,
+				      &run->publishers[i]);
+	i -= n_publishers;
+	return pthread_create(&run->readers[i].thread, NULL, reader_main, &run->readers[i]);
+}
+
+/* Starts all publishers and readers, or none. 0 or -errno. */
+static int threads_start(struct sb_run *run)
+{
+	unsigned n = run->topology.publishers + run->topology.readers, started = 0;
 	int error = 0;
 
 	atomic_init(&run->running, n);
 	pthread_mutex_init(&run->start, NULL);
 	pthread_mutex_lock(&run->start);
 	while (started < n && error == 0) {
-		error = pthread_create(&run->publishers[started].thread, NULL, publisher_main,
-				       &run->publishers[started]);
+		error = thread_start(run, started);
 		if (error == 0)
 			started++;
 	}
@@ -147,14 +189,20 @@ static int publishers_start(struct sb_run *run)
 	}
 	pthread_mutex_unlock(&run->start);
 	if (error != 0)
-		publishers_join(run, started);
+		threads_join(run, started);
 	return -error;
 }
 
+/* Or gets. */
 static uint64_t count_deliveries(const struct sb_run *run)
 {
 	uint64_t sum = 0;
 
+	if (run->topology.readers > 0) {
+		for (unsigned i = 0; i < run->topology.readers; i++)
+			sum += sb_reader_count(&run->readers[i]);
+		return sum;
+	}
 	for (unsigned i = 0; i < run->topology.subscribers; i++)
 		sum += sb_subscriber_count(&run->subscribers[i]);
 	return sum;
@@ -169,9 +217,9 @@ static uint64_t count_published(const struct sb_run *run)
 	return sum;
 }
 
-static bool publishers_ended(const struct sb_run *run)
+static bool all_ended(const struct sb_run *run)
 {
-	/* A1: what they have counted; pairs with R1 in publisher_main(). */
+	/* A1: what they have counted; pairs with R1 in publisher_main() and reader_main(). */
 	return atomic_load_explicit(&run->running, memory_order_acquire) == 0;
 }
 
@@ -181,7 +229,7 @@ static bool await_deliveries(const struct sb_run *run, uint64_t deadline)
 	unsigned behind = 0;
 	uint64_t published;
 
-	while (!publishers_ended(run)) {
+	while (!all_ended(run)) {
 		if (sb_now() > deadline)
 			return false;
 		sb_sleep(POLL_NS);
@@ -212,7 +260,7 @@ static void measure(struct sb_run *run, struct sb_sample *sample)
 {
 	uint64_t span = (uint64_t)(run->setup.seconds * 1e9);
 	double limit_s = run->engine->may_stall ? LIMIT_MAY_STALL_S : LIMIT_S;
-	uint64_t start, end, first;
+	uint64_t begin = sb_now(), start, end, first;
 
 	sb_sleep((uint64_t)((double)span * WARM_UP));
 	sample->preemptions = -preemptions();
@@ -230,10 +278,28 @@ static void measure(struct sb_run *run, struct sb_sample *sample)
 	end = sb_now();
 	sample->preemptions += preemptions();
 	atomic_store_explicit(&run->abort, true, memory_order_relaxed);
-	publishers_join(run, run->topology.publishers);
+	threads_join(run, run->topology.publishers + run->topology.readers);
 	sample->deliveries = count_deliveries(run) - first;
 	sample->seconds = (double)(end - start) / 1e9;
 	sample->rate = (double)sample->deliveries / sample->seconds;
+	/* With the warm-up: nobody looks at that number in between. */
+	if (run->topology.readers > 0)
+		sample->updates = (double)(count_published(run) - run->filled) * 1e9 /
+				  (double)(end - begin);
+}
+
+/* While the engine is open. */
+static void verify_cache(struct sb_run *run, struct sb_sample *sample)
+{
+	bool failed = sb_cache_failed(run, sample->text, sizeof(sample->text));
+
+	for (unsigned i = 0; i < run->topology.readers && !failed; i++) {
+		failed = run->readers[i].text[0] != '\0';
+		if (failed)
+			memcpy(sample->text, run->readers[i].text, sizeof(run->readers[i].text));
+	}
+	if (failed)
+		sample->outcome = SB_OUTCOME_FAILED;
 }
 
 /* After everything has ended. */
@@ -293,14 +359,21 @@ void sb_run_once(const struct sb_engine *engine, const struct sb_topology *topol
 		run_free(run);
 		return;
 	}
-	error = publishers_start(run);
+	if (topology->readers > 0)
+		error = sb_cache_fill(run);
+	run->filled = count_published(run);
 	if (error == 0)
+		error = threads_start(run);
+	if (error == 0) {
 		measure(run, sample);
+		if (topology->ids > 0)
+			verify_cache(run, sample);
+	}
 	engine->close(run);
 	sample->trip_after_ns = sb_round_trip_ns();
 	sample->placement = sb_placement_of(sample->trip_before_ns, sample->trip_after_ns);
 	if (error < 0)
-		fail(sample, "starting publishers", -error);
+		fail(sample, "starting", -error);
 	else
 		verify(run, sample);
 	run_free(run);

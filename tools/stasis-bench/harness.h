@@ -12,6 +12,8 @@
  *            A publisher reserves a chunk of positions in the run's sequence of messages and waits
  *            until all but a window of what lies before its end is delivered. It keeps what it has
  *            read of the subscribers' progress and looks again only when that is not enough.
+ * Reader     A thread that gets snapshots out of a cache while publishers replace them, see
+ *            reader.h. Where there are readers, their gets are counted, not deliveries.
  * Time       From a moment after the warm-up until everything that was published is delivered,
  *            counting deliveries.
  */
@@ -45,6 +47,8 @@ struct sb_topology {
 	unsigned subscribers;
 	enum sb_mode mode;
 	unsigned upstream; /* topics that forward to the one subscribed to; 0: publish to that */
+	unsigned ids;	   /* published are snapshots with so many ids; 0: nothing is cached */
+	unsigned readers;  /* of the cache; then there is one publisher */
 };
 
 /* Of all runs. */
@@ -56,6 +60,7 @@ struct sb_setup {
 };
 
 struct sb_run;
+struct sb_reader;
 
 struct sb_publisher {
 	/* publisher only; the rest when it has ended */
@@ -78,6 +83,9 @@ struct sb_engine {
 	/* Sends n messages (a multiple of SB_BATCH), each with payload->sequence counting on from
 	 * publisher->sequence, which it advances; returns how many. Fewer than n: give up. */
 	size_t (*publish)(struct sb_publisher *publisher, size_t n);
+	/* Any thread; only engines with a cache: copies the stamp of an id's present snapshot.
+	 * False: there is none. */
+	bool (*get)(struct sb_run *run, uint32_t id, struct sb_stamp *stamp);
 	/* The publishers have ended. */
 	void (*close)(struct sb_run *run);
 };
@@ -91,14 +99,16 @@ struct sb_run {
 	size_t chunk;
 	struct sb_subscriber *subscribers;
 	struct sb_publisher *publishers;
-	void *data; /* the engine's */
+	struct sb_reader *readers;
+	void *data;	 /* the engine's */
+	uint64_t filled; /* published before the start, for readers */
 	pthread_mutex_t start;
 
 	/* any thread: atomic */
 	alignas(STI_CACHELINE) _Atomic uint64_t granted; /* positions reserved */
 	alignas(STI_CACHELINE) _Atomic bool stop;	 /* begin no further chunk */
 	_Atomic bool abort;				 /* send nothing more at all */
-	alignas(STI_CACHELINE) _Atomic unsigned running; /* publishers */
+	alignas(STI_CACHELINE) _Atomic unsigned running; /* publishers and readers */
 };
 
 enum sb_outcome {
@@ -109,9 +119,10 @@ enum sb_outcome {
 
 struct sb_sample {
 	enum sb_outcome outcome;
-	double rate; /* deliveries per second */
+	double rate; /* deliveries per second; with readers: gets */
 	double seconds;
 	uint64_t deliveries;
+	double updates;	  /* published per second beside readers; 0: there are none */
 	long preemptions; /* involuntary context switches of the process in that time */
 	double trip_before_ns, trip_after_ns;
 	enum sb_placement placement;

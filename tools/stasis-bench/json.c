@@ -47,14 +47,21 @@ static json_t *options_json(const struct sb_options *options)
 
 static json_t *sample_json(const struct sb_sample *sample)
 {
+	json_t *json;
+
 	if (sample->outcome != SB_OUTCOME_OK)
 		return json_pack("{s:s, s:s}", "outcome", outcomes[sample->outcome], "text",
 				 sample->text);
-	return json_pack("{s:s, s:f, s:I, s:f, s:I, s:[f, f], s:s}", "outcome",
-			 outcomes[sample->outcome], "deliveries_per_s", sample->rate, "deliveries",
+	json = json_pack("{s:s, s:f, s:I, s:f, s:I, s:[f, f], s:s}", "outcome",
+			 outcomes[sample->outcome],
+			 sample->updates > 0 ? "gets_per_s" : "deliveries_per_s", sample->rate,
+			 sample->updates > 0 ? "gets" : "deliveries",
 			 (json_int_t)sample->deliveries, "seconds", sample->seconds, "preemptions",
 			 (json_int_t)sample->preemptions, "round_trip_ns", sample->trip_before_ns,
 			 sample->trip_after_ns, "placement", sb_placement_name(sample->placement));
+	if (sample->updates > 0)
+		json_object_set_new(json, "updates_per_s", json_real(sample->updates));
+	return json;
 }
 
 static json_t *summaries_json(const struct sb_series *series, const struct sb_series *ours)
@@ -71,6 +78,8 @@ static json_t *summaries_json(const struct sb_series *series, const struct sb_se
 		json = json_pack("{s:i, s:f, s:f, s:f, s:f}", "runs", (int)summary.n, "median",
 				 summary.median, "min", summary.min, "max", summary.max,
 				 "round_trip_ns", summary.trip_ns);
+		if (summary.updates > 0)
+			json_object_set_new(json, "updates_per_s", json_real(summary.updates));
 		sb_summarize(ours, (enum sb_placement)i, &base);
 		if (ours != series && base.n > 0 && i != SB_PLACEMENT_MIXED)
 			json_object_set_new(json, "stasis_ratio",
@@ -98,12 +107,13 @@ static json_t *throughput_json(const struct sb_throughput *row)
 
 	for (unsigned i = 0; i < row->n_series; i++)
 		json_array_append_new(engines, series_json(&row->series[i], &row->series[0]));
-	return json_pack("{s:s, s:s, s:i, s:i, s:i, s:s, s:I, s:o}", "workload",
+	return json_pack("{s:s, s:s, s:i, s:i, s:i, s:i, s:i, s:s, s:I, s:o}", "workload",
 			 row->workload->name, "description", row->workload->text, "publishers",
 			 (int)row->topology.publishers, "subscribers",
 			 (int)row->topology.subscribers, "upstream_topics",
-			 (int)row->topology.upstream, "mode", modes[row->topology.mode],
-			 "window", (json_int_t)row->window, "engines", engines);
+			 (int)row->topology.upstream, "ids", (int)row->topology.ids, "readers",
+			 (int)row->topology.readers, "mode", modes[row->topology.mode], "window",
+			 (json_int_t)row->window, "engines", engines);
 }
 
 static json_t *latency_sample_json(const struct sb_latency_sample *sample)

@@ -12,8 +12,11 @@
 
 #include <stasis/stasis.h>
 
+#include "ids.h"
+
 enum {
 	KEY_BASELINES = 256,
+	KEY_IDS,
 	KEY_JSON,
 	KEY_PAYLOAD,
 	KEY_QUICK,
@@ -29,6 +32,8 @@ static const struct argp_option argp_options[] = {
 	{ "publishers", 'p', "N", 0, "Publishing threads of the workload \"topology\" (1)", 2 },
 	{ "subscribers", 's', "N", 0, "Subscriptions of the workload \"topology\" (1)", 2 },
 	{ "payload", KEY_PAYLOAD, "BYTES", 0, "Payload of every message (16)", 2 },
+	{ "ids", KEY_IDS, "N", 0, "Ids of the workloads \"cache-update\" and \"cache-get\" "
+	  "(10000)", 2 },
 	{ "threads", 't', "N", 0, "The library's worker threads (1)", 2 },
 	{ "window", KEY_WINDOW, "N", 0, "Deliveries outstanding at most (65536)", 2 },
 	{ "rate", KEY_RATE, "N", 0, "Messages per second of the latency workloads (10000)", 2 },
@@ -137,6 +142,9 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		options->subscribers = parse_count(state, "subscribers", arg, 1, 10000);
 		parse->any_topology = true;
 		break;
+	case KEY_IDS:
+		options->ids = parse_count(state, "ids", arg, 1, SB_IDS_MAX);
+		break;
 	case KEY_PAYLOAD:
 		options->setup.payload = parse_count(state, "payload", arg, SB_PAYLOAD_MIN, 65536);
 		break;
@@ -199,6 +207,7 @@ void sb_options_parse(struct sb_options *options, int argc, char **argv)
 			   .threads = 1 },
 		.publishers = 1,
 		.subscribers = 1,
+		.ids = SB_IDS_DEFAULT,
 		.repeat = 3,
 		.rate = 10000,
 		.baselines = true,

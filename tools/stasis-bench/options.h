@@ -21,6 +21,7 @@ struct sb_options {
 	struct sb_setup setup;
 	unsigned publishers; /* of the workload "topology" */
 	unsigned subscribers;
+	unsigned ids; /* of the cache workloads with several */
 	unsigned repeat;
 	unsigned rate;	  /* messages per second, latency */
 	const char *json; /* file; NULL: none */

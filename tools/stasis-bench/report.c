@@ -33,6 +33,9 @@ static void print_series(FILE *stream, const struct sb_series *series, enum sb_p
 		summary.min / 1e6, summary.max / 1e6, summary.n);
 	if (ours != NULL && ours->n > 0 && placement != SB_PLACEMENT_MIXED)
 		fprintf(stream, " %6.2f", ours->median / summary.median);
+	if (summary.updates > 0)
+		fprintf(stream, "%*s updates %.2f", ours != NULL ? 0 : 7, "",
+			summary.updates / 1e6);
 	fputc('\n', stream);
 }
 
@@ -72,8 +75,8 @@ static void print_all_throughput(FILE *stream, const struct sb_results *results)
 	if (results->n_throughput == 0)
 		return;
 	fprintf(stream,
-		"\nThroughput, million deliveries a second. trip: a cache line from CPU to CPU and "
-		"back, ns.\n"
+		"\nThroughput, million deliveries a second; of cache-get, gets. trip: a cache line "
+		"from CPU to CPU and\nback, ns. "
 		"ratio: stasis by this row, medians of runs in the same placement.\n\n");
 	fprintf(stream, "  %-13s %-10s %-9s %6s %9s %9s %9s %4s %6s\n", "", "", "placement", "trip",
 		"median", "min", "max", "runs", "ratio");

@@ -39,6 +39,7 @@ void sb_summarize(const struct sb_series *series, enum sb_placement placement,
 	}
 	if (summary->n > 0) {
 		summary->median = MEDIAN(series, values, placement, s->rate);
+		summary->updates = MEDIAN(series, values, placement, s->updates);
 		summary->trip_ns = MEDIAN(series, values, placement,
 					  (s->trip_before_ns + s->trip_after_ns) / 2);
 	}

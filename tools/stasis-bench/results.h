@@ -78,7 +78,8 @@ struct sb_results {
 /* What the runs of one series in one placement come to. */
 struct sb_summary {
 	unsigned n;
-	double median, min, max; /* deliveries per second */
+	double median, min, max; /* deliveries per second; with readers: gets */
+	double updates;		 /* median; 0: there are no readers */
 	double trip_ns;		 /* median */
 };
 

@@ -12,9 +12,10 @@ import sys
 import tempfile
 
 THROUGHPUT = ['1:1', 'republish', '1:10', '1:100', '1:1000', 'batch-1:10', 'batch-1:100',
-              'batch-1:1000', '2:1', '4:1', '16:1', '64:1', 'forward-1000:1']
+              'batch-1:1000', '2:1', '4:1', '16:1', '64:1', 'forward-1000:1',
+              'cache-update', 'cache-update-16:1id', 'cache-get']
 LATENCY = ['latency-inline', 'latency-spin', 'latency-spin-park', 'latency-park']
-BASELINES = {'bare ring', 'ck_ring', 'mutex'}
+BASELINES = {'bare ring', 'ck_ring', 'mutex', 'rwlock'}
 
 
 def check_run(where, run, figure):
@@ -31,12 +32,18 @@ def check_throughput(report, baselines):
     seen = set()
     for row in report['throughput']:
         assert row['engines'][0]['engine'] == 'stasis', row
+        assert len(row['engines']) > 1 or not baselines or row['upstream_topics'] > 0, row
+        assert (row['ids'] > 0) == row['workload'].startswith('cache-'), row
         for engine in row['engines']:
             where = row['workload'], engine['engine']
             seen.add(engine['engine'])
             assert engine['runs'], where
             for run in engine['runs']:
-                check_run(where, run, 'deliveries_per_s')
+                if row['readers'] > 0:
+                    check_run(where, run, 'gets_per_s')
+                    assert run['updates_per_s'] > 0, (where, run)
+                else:
+                    check_run(where, run, 'deliveries_per_s')
     assert seen == {'stasis'} | (BASELINES if baselines else set()), seen
 
 

@@ -66,6 +66,12 @@ bool sb_subscriber_failed(const struct sb_subscriber *sub, uint64_t published, c
 	case SB_FAULT_OVERLAP:
 		snprintf(text, size, "subscriber %u: two callbacks at once", sub->index);
 		return true;
+	case SB_FAULT_CHAIN:
+		snprintf(text, size,
+			 "subscriber %u: the old snapshot of an update of id %" PRIu64
+			 " is not the new one of the last",
+			 sub->index, sub->got);
+		return true;
 	case SB_FAULT_NONE:
 		break;
 	}

@@ -30,6 +30,8 @@ struct sb_stamp {
 
 /* The same message again and again: only to be counted. */
 #define SB_STAMP_REPEATED 1u
+/* The bits from there on: the id, see ids.h. */
+#define SB_STAMP_ID_SHIFT 8
 
 #define SB_PAYLOAD_MIN sizeof(struct sb_stamp)
 
@@ -38,6 +40,7 @@ enum sb_fault {
 	SB_FAULT_SEQUENCE,
 	SB_FAULT_PUBLISHER,
 	SB_FAULT_OVERLAP,
+	SB_FAULT_CHAIN,
 };
 
 #define SB_PUBLISHERS_FEW 4u

@@ -23,6 +23,8 @@ static void topology_of(const struct sb_options *options, const struct sb_worklo
 		topology->publishers = options->publishers;
 		topology->subscribers = options->subscribers;
 	}
+	if (topology->ids > 1)
+		topology->ids = options->ids;
 }
 
 static unsigned engines_of(const struct sb_options *options, const struct sb_workload *workload,
@@ -32,7 +34,7 @@ static unsigned engines_of(const struct sb_options *options, const struct sb_wor
 	unsigned n = 0;
 
 	topology_of(options, workload, &topology);
-	engines[n++] = &sb_engine_stasis;
+	engines[n++] = topology.ids > 0 ? &sb_engine_cache : &sb_engine_stasis;
 	if (!options->baselines)
 		return n;
 	if ((workload->baselines & SB_BASELINE_RING) && topology.subscribers == 1)
@@ -41,6 +43,8 @@ static unsigned engines_of(const struct sb_options *options, const struct sb_wor
 		engines[n++] = &sb_engine_ck;
 	if (workload->baselines & SB_BASELINE_MUTEX)
 		engines[n++] = &sb_engine_mutex;
+	if (workload->baselines & SB_BASELINE_RWLOCK)
+		engines[n++] = &sb_engine_rwlock;
 	return n;
 }
 

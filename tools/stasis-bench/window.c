@@ -17,7 +17,8 @@ uint64_t sb_window(const struct sb_topology *topology, const struct sb_setup *se
 
 	if (window > SB_WINDOW_BYTES / setup->payload)
 		window = SB_WINDOW_BYTES / setup->payload;
-	window /= topology->subscribers;
+	if (topology->subscribers > 0)
+		window /= topology->subscribers;
 	return window > SB_WINDOW_MIN ? window : SB_WINDOW_MIN;
 }
 

@@ -6,6 +6,8 @@
 #include <assert.h>
 #include <string.h>
 
+#include "ids.h"
+
 #define THROUGHPUT(p, s, m, b)                                                                     \
 	.kind = SB_KIND_THROUGHPUT, .topology = { (p), (s), (m), 0 }, .baselines = (b)
 #define QUEUES (SB_BASELINE_RING | SB_BASELINE_CK | SB_BASELINE_MUTEX)
@@ -46,6 +48,16 @@ const struct sb_workload sb_workloads[] = {
 	/* Two publishers go round all the topics: compare with 2:1. */
 	{ "forward-1000:1", "forward", "2 threads publish to 1,000 topics forwarded to one",
 	  .kind = SB_KIND_THROUGHPUT, .topology = { 2, 1, SB_MODE_TAKE, .upstream = 1000 } },
+	/* Compare with 1:1 and 16:1 for what the cache costs. */
+	{ "cache-update", "cache", "snapshots of --ids ids in turn; one subscriber of the updates",
+	  .kind = SB_KIND_THROUGHPUT, .baselines = SB_BASELINE_RWLOCK,
+	  .topology = { 1, 1, SB_MODE_TAKE, .ids = SB_IDS_DEFAULT } },
+	{ "cache-update-16:1id", "cache", "the same; 16 threads publish snapshots of one id",
+	  .kind = SB_KIND_THROUGHPUT, .baselines = SB_BASELINE_RWLOCK,
+	  .topology = { 16, 1, SB_MODE_TAKE, .ids = 1 } },
+	{ "cache-get", "cache", "one thread gets ids at random beside one that updates all",
+	  .kind = SB_KIND_THROUGHPUT, .baselines = SB_BASELINE_RWLOCK,
+	  .topology = { 1, 0, SB_MODE_TAKE, .ids = SB_IDS_DEFAULT, .readers = 1 } },
 	{ "topology", NULL, "--publishers threads to --subscribers, one publish at a time",
 	  THROUGHPUT(0, 0, SB_MODE_TAKE, QUEUES) },
 	{ "latency-inline", "latency", "publish to callback, paced; the publisher itself delivers",
@@ -86,8 +98,8 @@ void sb_workload_list(FILE *stream)
 	for (size_t i = 0; i < sb_n_workloads; i++) {
 		const struct sb_workload *workload = &sb_workloads[i];
 
-		fprintf(stream, "%-18s %-9s %s\n", workload->name,
+		fprintf(stream, "%-20s %-9s %s\n", workload->name,
 			workload->group != NULL ? workload->group : "", workload->text);
 	}
-	fprintf(stream, "%-18s %-9s %s\n", "all", "", "all of these but topology");
+	fprintf(stream, "%-20s %-9s %s\n", "all", "", "all of these but topology");
 }

@@ -24,6 +24,7 @@ enum sb_baseline {
 	SB_BASELINE_RING = 1,
 	SB_BASELINE_CK = 2,
 	SB_BASELINE_MUTEX = 4,
+	SB_BASELINE_RWLOCK = 8,
 };
 
 struct sb_workload {
@@ -31,7 +32,8 @@ struct sb_workload {
 	const char *group; /* NULL: none */
 	const char *text;
 	enum sb_kind kind;
-	struct sb_topology topology; /* THROUGHPUT; 0 publishers: as the options say */
+	struct sb_topology topology; /* THROUGHPUT; 0 publishers, ids other than 0 and 1: as the
+				      * options say */
 	unsigned baselines;	     /* THROUGHPUT */
 	enum stasis_wait wait;	     /* LATENCY, IDLE */
 };
