@@ -297,7 +297,7 @@ Test(channel, updates_form_a_chain)
 		cr_assert_eq(update->old_snapshot, last);
 		last = update->new_snapshot;
 		if (i < 6)
-			cr_assert_eq(snapshot_of(last)->hangupcause, i);
+			cr_assert_eq(snapshot_of(last)->hangupcause, (int)i);
 	}
 	cr_assert_null(last);
 	watch_close(&updates);
