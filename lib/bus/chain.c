@@ -233,7 +233,7 @@ static bool plan_make(struct sti_link *link, const struct sti_chain_whom *whom)
 	link->cells = &link->alone;
 	link->room = 1;
 	if (sti_unlikely(whom->joiner != NULL)) {
-		plan_join(link, whom->joiner);
+		plan_join(link, whom->joiner->sub);
 		return true;
 	}
 	subs = sti_subscribers_get(&whom->topic->subscribers);
@@ -346,8 +346,8 @@ static int link_prepare(struct sti_link *link, struct sti_link *prev,
 
 	link->prev = prev;
 	if (whom->joiner != NULL) {
-		link->number = whom->number;
-		if (prev != NULL && prev->number >= whom->number)
+		link->number = whom->joiner->number;
+		if (prev != NULL && prev->number >= link->number)
 			return -EALREADY;
 		/* For the joiner there was nothing; for the chain nothing changes. */
 		link->update.new_snapshot = old;
@@ -356,7 +356,7 @@ static int link_prepare(struct sti_link *link, struct sti_link *prev,
 		if (link->update.new_snapshot == NULL && old == NULL)
 			return -ENOENT;
 		link->update.old_snapshot = old;
-		/* S1: after the chain was made known; pairs with sti_chain_join_begin(). */
+		/* S1: after the chain was made known; pairs with sti_chain_join_raise(). */
 		link->number = prev != NULL ?
 				       prev->number :
 				       atomic_load_explicit(&whom->group->number,
@@ -453,7 +453,7 @@ struct sti_link *sti_chain_last(const struct sti_chain *chain)
 /* --- joining --- */
 
 void sti_chain_join_begin(struct sti_chain_group *group, struct sti_chain_joiner *joiner,
-			  const struct stasis_subscription *sub)
+			  struct stasis_subscription *sub)
 {
 	joiner->sub = sub;
 	/* Relaxed: one joins at a time. */

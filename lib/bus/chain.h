@@ -120,7 +120,7 @@ struct sti_chain {
 /* Who joins. Read inside read sections; freed a grace period after its end. */
 struct sti_chain_joiner {
 	/* const after begin */
-	const struct stasis_subscription *sub; /* compared only */
+	struct stasis_subscription *sub; /* compared only, save by the one who lets it join */
 	uint64_t number;
 	struct sti_rcu_head rcu;
 };
@@ -135,9 +135,7 @@ struct sti_chain_group {
 struct sti_chain_whom {
 	struct sti_chain_group *group;
 	struct stasis_topic *topic; /* its subscribers */
-	/* or this one alone, which joins with this number */
-	struct stasis_subscription *joiner;
-	uint64_t number;
+	const struct sti_chain_joiner *joiner; /* or this one alone */
 };
 
 static inline struct stasis_message *sti_link_message(const struct sti_link *link)
@@ -177,7 +175,7 @@ struct sti_link *sti_chain_last(const struct sti_chain *chain);
 /* One joins at a time. begin: before the subscription is among the subscribers; its number. raise:
  * when it is; then every chain of the group gets a link for the joiner. end: when that is done. */
 void sti_chain_join_begin(struct sti_chain_group *group, struct sti_chain_joiner *joiner,
-			  const struct stasis_subscription *sub);
+			  struct stasis_subscription *sub);
 void sti_chain_join_raise(struct sti_chain_group *group, const struct sti_chain_joiner *joiner);
 /* joiner, of sti_alloc(), is freed in time, also if it has not begun. */
 void sti_chain_join_end(struct sti_chain_group *group, struct sti_chain_joiner *joiner);

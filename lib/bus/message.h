@@ -44,6 +44,22 @@ static_assert(sizeof(void *) != 8 || sizeof(struct sti_object) + sizeof(struct s
 					     16 == STI_CACHELINE,
 	      "a small message is one line");
 
+/* A type of the library's own: there from the beginning, and never freed. */
+struct sti_own_type {
+	struct sti_object object;
+	struct stasis_message_type type;
+};
+
+#define STI_OWN_TYPE(type_name, type_id, type_to_json)                                             \
+	{                                                                                          \
+		.object = { .refs = 1, .kind = STI_KIND_TYPE, .mem = STI_MEM_KEEP },               \
+		.type = {                                                                          \
+			.name = (type_name),                                                       \
+			.id = (type_id),                                                           \
+			.vtable = { .to_json = (type_to_json) },                                   \
+		},                                                                                 \
+	}
+
 /* A message with size bytes of payload, not written yet, to which data points; release as for
  * stasis_message_create_foreign(). NULL with errno ENOMEM. */
 struct stasis_message *sti_message_new(struct stasis_message_type *type, size_t size,

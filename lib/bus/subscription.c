@@ -30,15 +30,8 @@
 /* Some microseconds: what a worker that is awake takes. */
 #define JOIN_SPINS 400u
 
-static struct {
-	struct sti_object object;
-	struct stasis_message_type type;
-} change_type = {
-	.object = { .refs = 1, .kind = STI_KIND_TYPE, .mem = STI_MEM_KEEP },
-	.type = { .name = "stasis_subscription_change",
-		  .id = STI_TYPE_ID_CHANGE,
-		  .vtable = { .to_json = sti_change_to_json } },
-};
+static struct sti_own_type change_type =
+	STI_OWN_TYPE("stasis_subscription_change", STI_TYPE_ID_CHANGE, sti_change_to_json);
 
 struct stasis_message_type *stasis_subscription_change_type(void)
 {

@@ -33,17 +33,8 @@ static json_t *update_to_json(const struct stasis_message *message)
 	return json;
 }
 
-static struct {
-	struct sti_object object;
-	struct stasis_message_type type;
-} update_type = {
-	.object = { .refs = 1, .kind = STI_KIND_TYPE, .mem = STI_MEM_KEEP },
-	.type = {
-		.name = "stasis_cache_update",
-		.id = STI_TYPE_ID_CACHE_UPDATE,
-		.vtable = { .to_json = update_to_json },
-	},
-};
+static struct sti_own_type update_type =
+	STI_OWN_TYPE("stasis_cache_update", STI_TYPE_ID_CACHE_UPDATE, update_to_json);
 
 struct stasis_message_type *stasis_cache_update_type(void)
 {

@@ -34,12 +34,17 @@ void sti_walk_deinit(struct sti_walk *walk)
 		sti_free(walk->visited);
 }
 
+STI_INLINE bool walk_put(struct sti_walk *walk, struct sti_segment segment)
+{
+	walk->segments[walk->n_segments++] = segment;
+	walk->total += segment.n;
+	return walk->n_segments < walk->room || walk->full(walk);
+}
+
 static bool walk_add(struct sti_walk *walk, const struct sti_subscribers *subs, uint32_t i,
 		     uint32_t n)
 {
-	walk->segments[walk->n_segments++] = (struct sti_segment){ { &subs->subs[i] }, n };
-	walk->total += n;
-	return walk->n_segments < walk->room || walk->full(walk);
+	return walk_put(walk, (struct sti_segment){ .subs = &subs->subs[i], .n = n });
 }
 
 /* --- topics visited before --- */
@@ -141,17 +146,11 @@ static STI_COLD bool walk_again(struct sti_walk *walk, const struct sti_subscrib
 	return true;
 }
 
-static bool walk_add_tap(struct sti_walk *walk, struct sti_tap *tap)
-{
-	walk->segments[walk->n_segments++] = (struct sti_segment){ .tap = tap };
-	return walk->n_segments < walk->room || walk->full(walk);
-}
-
 static bool walk_here(struct sti_walk *walk, const struct stasis_topic *topic,
 		      const struct sti_subscribers *subs)
 {
 	if (sti_unlikely(topic->tap != NULL))
-		return walk_add_tap(walk, topic->tap);
+		return walk_put(walk, (struct sti_segment){ .tap = topic->tap });
 	if (subs->distinct && !walk->once && walk_revisits(walk, topic))
 		return walk_again(walk, subs);
 	if (subs->n_open > 0 && !walk_add(walk, subs, 0, subs->n_open))

@@ -6,8 +6,8 @@
  *
  * A walk goes from a topic along its forwards, every path of them, and hands on segments: runs of
  * neighbours in somebody's array, single selective subscriptions that accept the type, and taps
- * (bus/topic.h). They are
- * gathered first, so that a message's references can be counted up once for all of them.
+ * (bus/topic.h). They are gathered first, so that a message's references can be counted up once for
+ * all of them.
  *
  * A subscription that wants no message twice belongs to one topic, so it is enough to remember the
  * topics with such subscriptions that the walk has been at.

@@ -69,14 +69,13 @@ static void entry_end(struct stasis_cache *cache, struct sti_cache_entry *entry,
 		sti_retire_put(batch, ended ? sti_link_message(last) : NULL);
 }
 
-/* The entry of a key, made if there is none. NULL: no memory. */
-static struct sti_cache_entry *entry_get(struct stasis_cache *cache, const struct sti_map_key *key)
+/* An entry for a key that has none, or the one that somebody else has made meanwhile. NULL: no
+ * memory. */
+static struct sti_cache_entry *entry_make(struct stasis_cache *cache,
+					  const struct sti_map_key *key)
 {
-	struct sti_cache_entry *entry = entry_find(cache, key);
-	struct sti_cache_entry *made;
+	struct sti_cache_entry *entry, *made;
 
-	if (sti_likely(entry != NULL))
-		return entry;
 	made = sti_alloc_aligned(STI_CACHELINE,
 				 end_offset(key->size) + sizeof(struct entry_end));
 	if (made == NULL)
@@ -150,13 +149,14 @@ int sti_cache_put(struct stasis_cache *cache, struct stasis_topic *topic,
 	if (link == NULL)
 		return -ENOMEM;
 	do {
-		if (entry == NULL)
-			entry = clear ? entry_find(cache, &key) : entry_get(cache, &key);
+		if (entry == NULL && !clear)
+			entry = entry_make(cache, &key);
 		if (entry == NULL)
 			result = clear ? -ENOENT : -ENOMEM;
 		else
 			result = sti_cache_entry_add(cache, entry, link, &whom, delivery);
-		entry = NULL;
+		if (result == -ESTALE)
+			entry = entry_find(cache, &key);
 	} while (result == -ESTALE);
 	if (result == 0)
 		sti_topic_count(topic, 1);

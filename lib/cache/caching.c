@@ -6,7 +6,6 @@
  */
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include <stasis/object.h>
@@ -18,13 +17,8 @@
 
 /* --- clears --- */
 
-static struct {
-	struct sti_object object;
-	struct stasis_message_type type;
-} clear_type = {
-	.object = { .refs = 1, .kind = STI_KIND_TYPE, .mem = STI_MEM_KEEP },
-	.type = { .name = "stasis_cache_clear", .id = STI_TYPE_ID_CACHE_CLEAR },
-};
+static struct sti_own_type clear_type =
+	STI_OWN_TYPE("stasis_cache_clear", STI_TYPE_ID_CACHE_CLEAR, NULL);
 
 struct stasis_message_type *stasis_cache_clear_type(void)
 {

@@ -32,8 +32,7 @@ static void join_prepared(void *arg, struct stasis_subscription *sub)
 	joining->sub = stasis_object_ref(sub);
 	sti_chain_join_begin(&joining->cache->group, joining->joiner, sub);
 	joining->whom = (struct sti_chain_whom){ .group = &joining->cache->group,
-						 .joiner = sub,
-						 .number = joining->joiner->number };
+						 .joiner = joining->joiner };
 }
 
 /* Tells the joiner of an entry. 0, also when there is nothing to tell, or -ENOMEM. */

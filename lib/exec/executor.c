@@ -259,7 +259,7 @@ static int worker_start(struct stasis_executor *executor, unsigned i,
 	return 0;
 }
 
-/* Starts the workers, and liburcu's thread, with all signals blocked: handlers belong to the
+/* Starts the workers with all signals blocked, as liburcu's thread: handlers belong to the
  * application's threads. */
 static int executor_start(struct stasis_executor *executor,
 			  const struct stasis_executor_options *options)
@@ -277,9 +277,9 @@ static int executor_start(struct stasis_executor *executor,
 	}
 	if (result != 0)
 		return result;
+	sti_rcu_start();
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
-	sti_rcu_start();
 	for (unsigned i = 0; i < n && result == 0; i++) {
 		result = worker_start(executor, i, options);
 		if (result != 0) {
