@@ -10,11 +10,26 @@
 
 #include <stdatomic.h>
 #include <time.h>
-#if defined(__x86_64__)
+#if STI_CLOCK_COUNTER
 #include <cpuid.h>
 #endif
 
 #define NS_PER_SEC UINT64_C(1000000000)
+
+static uint64_t clock_ns(clockid_t id)
+{
+	struct timespec ts;
+
+	clock_gettime(id, &ts);
+	return (uint64_t)ts.tv_sec * NS_PER_SEC + (uint64_t)ts.tv_nsec;
+}
+
+uint64_t sti_clock_monotonic_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+#if STI_CLOCK_COUNTER
 
 /* The rate is taken over at least this long. */
 #define CALIBRATION_NS 10000000u
@@ -35,21 +50,6 @@ static struct sample {
 	uint64_t ns;
 } calibration; /* written once, before MEASURING */
 static _Atomic uint64_t calibrated_rate;	  /* 32.32 ns per tick; 0: not known yet */
-
-static uint64_t clock_ns(clockid_t id)
-{
-	struct timespec ts;
-
-	clock_gettime(id, &ts);
-	return (uint64_t)ts.tv_sec * NS_PER_SEC + (uint64_t)ts.tv_nsec;
-}
-
-uint64_t sti_clock_monotonic_ns(void)
-{
-	return clock_ns(CLOCK_MONOTONIC);
-}
-
-#if defined(__x86_64__)
 
 static bool counter_is_steady(void)
 {

@@ -22,8 +22,12 @@
 
 #include "base/compiler.h"
 
-#if defined(__x86_64__)
+/* Is there a counter to read, cheaper than the clocks? */
+#if defined(__x86_64__) || defined(__i386__)
 #include <x86intrin.h>
+#define STI_CLOCK_COUNTER 1
+#else
+#define STI_CLOCK_COUNTER 0
 #endif
 
 #define STI_CLOCK_SPAN_NS 1000000u
@@ -46,7 +50,7 @@ void sti_clock_now_slow(struct sti_clock *clock, struct timeval *now);
 
 STI_INLINE uint64_t sti_ticks(void)
 {
-#if defined(__x86_64__)
+#if STI_CLOCK_COUNTER
 	return __rdtsc();
 #else
 	return sti_clock_monotonic_ns();

@@ -15,6 +15,7 @@
  *   A1  fetch-sub or load-acquire refs <- R1
  */
 
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -46,7 +47,8 @@ enum sti_mem {
 };
 
 struct sti_object {
-	_Atomic uint32_t refs;
+	/* Aligned for the sake of 32-bit machines, where the rest would make 12 bytes of it. */
+	alignas(8) _Atomic uint32_t refs;
 	/* const after init */
 	uint8_t kind;
 	uint8_t mem;
@@ -54,7 +56,7 @@ struct sti_object {
 	void (*destroy)(void *obj);
 };
 
-static_assert(sizeof(void *) != 8 || sizeof(struct sti_object) == 16, "objects stay 16-aligned");
+static_assert(sizeof(struct sti_object) == 16, "objects stay 16-aligned");
 
 STI_INLINE struct sti_object *sti_object_of(const void *obj)
 {

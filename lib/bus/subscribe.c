@@ -27,10 +27,11 @@
 
 #define BATCH_DEFAULT 256u
 
-static_assert((sizeof(struct sti_object) + offsetof(struct stasis_subscription, ring)) %
+static_assert(sizeof(void *) != 8 ||
+		      (sizeof(struct sti_object) + offsetof(struct stasis_subscription, ring)) %
 			      STI_CACHELINE == 0,
 	      "the ring begins a line");
-static_assert(sizeof(struct sti_object) + sizeof(struct stasis_subscription) == 7 * STI_CACHELINE,
+static_assert(sizeof(struct sti_object) + sizeof(struct stasis_subscription) <= 7 * STI_CACHELINE,
 	      "an idle subscription is seven lines");
 
 static _Atomic uint64_t next_id = 1;
@@ -126,17 +127,18 @@ static int subscription_queue_init(struct stasis_subscription *sub,
 	unsigned batch = options->batch != 0 ? options->batch : BATCH_DEFAULT;
 	bool reserves = options->overflow == STASIS_OVERFLOW_GROW;
 	unsigned order = reserves ? order_of(options->capacity) : 0;
+	void *ring = sti_subscription_ring(sub);
 	struct sti_limits *limits;
 	int result;
 
 	if (order < STI_RING_ORDER_MIN)
 		order = STI_RING_ORDER_MIN;
 	result = sti_mailbox_init(&sub->mailbox, &sti_subscription_ops, executor, batch, order,
-				  order == STI_RING_ORDER_MIN ? sub->ring : NULL);
+				  order == STI_RING_ORDER_MIN ? ring : NULL);
 	if (result != 0 || (!options_bound(options) && options->high_water == 0))
 		return result;
 	limits = limits_new(options);
-	result = limits != NULL ? sti_mailbox_limit(&sub->mailbox, limits, sub->ring) : -ENOMEM;
+	result = limits != NULL ? sti_mailbox_limit(&sub->mailbox, limits, ring) : -ENOMEM;
 	if (result != 0)
 		sti_mailbox_deinit(&sub->mailbox);
 	return result;

@@ -13,9 +13,9 @@
 
 static_assert(sizeof(struct sti_subscribers) == 16 + sizeof(struct sti_rcu_head),
 	      "with one subscription, 48 bytes");
-static_assert(sizeof(uint64_t) == sizeof(_Atomic(struct stasis_subscription *)) &&
-		      sizeof(sti_target) == sizeof(const struct sti_filter *),
-	      "all parts are made of words of one size");
+static_assert(sizeof(sti_target) == sizeof(const struct sti_filter *) &&
+		      sizeof(sti_target) == sizeof(_Atomic(struct stasis_subscription *)),
+	      "all parts but the masks are made of words of one size");
 
 /* All topics that lead to nobody share it. */
 static struct sti_subscribers nobody = { .plain = true };
@@ -154,18 +154,26 @@ static void array_fill_plain(struct sti_subscribers *to, const struct sti_subscr
 		atomic_init(&to->subs[first + rest], change->add);
 }
 
+/* Bytes, for an array whose sizes are known: its parts one behind the other. */
+static size_t array_bytes(const struct sti_subscribers *size)
+{
+	size_t selective = sti_subscribers_n_selective(size);
+	size_t words = (size_t)size->n + selective + size->n_forwards;
+
+	/* Masks are aligned: see sti_subscribers_masks(). */
+	return sizeof(*size) + words * sizeof(size->subs[0]) + selective * sizeof(uint64_t) +
+	       (sizeof(uint64_t) - sizeof(void *));
+}
+
 /* 0 or -ENOMEM. */
 static int array_change(sti_subscribers_ptr *pointer, const struct change *change)
 {
 	struct sti_subscribers *old = array_own(pointer);
 	struct sti_subscribers size;
 	struct sti_subscribers *array = &nobody;
-	size_t words;
 
 	if (array_measure(&size, old, change)) {
-		words = (size_t)size.n + 2 * (size_t)sti_subscribers_n_selective(&size) +
-			size.n_forwards;
-		array = sti_alloc(sizeof(*array) + words * sizeof(array->subs[0]));
+		array = sti_alloc(array_bytes(&size));
 		if (array == NULL)
 			return -ENOMEM;
 		*array = size;

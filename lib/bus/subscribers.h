@@ -87,7 +87,10 @@ static inline uint32_t sti_subscribers_n_selective(const struct sti_subscribers 
 /* Of the selective ones, from the first. */
 static inline uint64_t *sti_subscribers_masks(const struct sti_subscribers *subs)
 {
-	return (uint64_t *)(uintptr_t)(subs->subs + subs->n);
+	uintptr_t end = (uintptr_t)(subs->subs + subs->n);
+
+	/* An odd number of 32-bit addresses leaves half a word. */
+	return (uint64_t *)(sizeof(void *) == 8 ? end : (end + 7) & ~(uintptr_t)7);
 }
 
 static inline const struct sti_filter **sti_subscribers_filters(const struct sti_subscribers *subs)

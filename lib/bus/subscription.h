@@ -43,6 +43,9 @@ struct sti_pending;
 /* Ten digits of six bits, and the end. */
 #define STI_UNIQUEID_SIZE 11
 
+/* On 64-bit machines the first ring begins a line by itself. */
+#define STI_SUBSCRIPTION_PAD (sizeof(void *) == 8 ? 0 : STI_CACHELINE)
+
 struct stasis_subscription {
 	struct sti_mailbox mailbox; /* first: a mailbox begins an object */
 
@@ -58,13 +61,21 @@ struct stasis_subscription {
 	/* whoever ends it; then readers of the message */
 	struct sti_final_message final;
 
-	/* the first ring; only here it is known to begin a line */
-	unsigned char ring[STI_RING_MIN_SIZE];
+	/* the first ring, and what it may take to begin a line; see below */
+	unsigned char ring[STI_RING_MIN_SIZE + STI_SUBSCRIPTION_PAD];
 };
 
 static inline struct stasis_topic *sti_subscription_topic(const struct stasis_subscription *sub)
 {
 	return sub->mailbox.user_origin;
+}
+
+static inline void *sti_subscription_ring(struct stasis_subscription *sub)
+{
+	size_t offset = (uintptr_t)sub->ring % STI_CACHELINE;
+
+	return STI_SUBSCRIPTION_PAD == 0 || offset == 0 ? sub->ring :
+							  sub->ring + STI_CACHELINE - offset;
 }
 
 static inline const char *sti_subscription_own_name(const struct stasis_subscription *sub)

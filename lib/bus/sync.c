@@ -428,7 +428,8 @@ int stasis_publish_sync_timed(struct stasis_subscription *sub, struct stasis_mes
 	uint64_t now = sti_clock_monotonic_ns();
 
 	if (timeout != NULL) {
-		if (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || timeout->tv_nsec >= NS_PER_S)
+		if (timeout->tv_sec < 0 || timeout->tv_nsec < 0 ||
+		    timeout->tv_nsec >= (long)NS_PER_S)
 			return -EINVAL;
 		/* Further away than 292 years is never. */
 		if ((uint64_t)timeout->tv_sec < (UINT64_MAX / 2 - now) / NS_PER_S - 1)

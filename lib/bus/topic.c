@@ -6,7 +6,8 @@
 #include <errno.h>
 #include <string.h>
 
-static_assert((offsetof(struct stasis_topic, published_own) + sizeof(struct sti_object)) %
+static_assert(sizeof(void *) != 8 ||
+		      (offsetof(struct stasis_topic, published_own) + sizeof(struct sti_object)) %
 			      STI_CACHELINE == 0,
 	      "what publishers read is not in the line they write");
 

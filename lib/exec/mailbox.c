@@ -15,8 +15,12 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 
-static_assert(offsetof(struct sti_mailbox, head) == 48, "the runner's line begins here");
-static_assert(offsetof(struct sti_mailbox, member_prev) == 48 + STI_CACHELINE, "and ends here");
+/* Lines are laid out for 64-bit machines. */
+static_assert(sizeof(void *) != 8 || offsetof(struct sti_mailbox, head) == 48,
+	      "the runner's line begins here");
+static_assert(sizeof(void *) != 8 ||
+		      offsetof(struct sti_mailbox, member_prev) == 48 + STI_CACHELINE,
+	      "and ends here");
 
 /* Items taken from the ring at once: their lines arrive while the first are delivered. */
 #define TAKE 32
