@@ -15,12 +15,14 @@ trap 'rm -rf "$reports"' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
-# Goes on after the first report, so that a test shows all it has.
+# Goes on after the first report, so that a test shows all it has. ThreadSanitizer lets a process
+# sleep before it ends, for threads that race with the end: a second each for a thousand tests, unless
+# told otherwise.
 export ASAN_OPTIONS="log_path=$reports/asan:detect_stack_use_after_return=1:strict_string_checks=1\
 :allocator_may_return_null=1:${STASIS_ASAN_OPTIONS-}"
 export UBSAN_OPTIONS="log_path=$reports/ubsan:print_stacktrace=1:${STASIS_UBSAN_OPTIONS-}"
 export TSAN_OPTIONS="log_path=$reports/tsan:suppressions=$here/tsan.supp:second_deadlock_stack=1\
-:history_size=4:${STASIS_TSAN_OPTIONS-}"
+:history_size=4:atexit_sleep_ms=50:${STASIS_TSAN_OPTIONS-}"
 
 # The sanitizers map their shadow at fixed addresses; kernels that randomize addresses by more than 28
 # bits take those away now and then, unless asked not to.
