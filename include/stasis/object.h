@@ -24,7 +24,7 @@ STASIS_BEGIN_DECLS
  * stasis_object_alloc() - create an object
  * @size:     bytes; 0 is allowed
  * @destroy:  called once with the object when its last reference is dropped, just before its memory
- *            is freed; may be NULL
+ *            is freed; may be NULL. Must return, as any callback (stasis/stasis.h)
  *
  * The memory is zeroed and aligned to 16 bytes.
  *

@@ -2,7 +2,23 @@
 #ifndef STASIS_STASIS_H
 #define STASIS_STASIS_H
 
-/* stasis/stasis.h — the whole library in one include */
+/* stasis/stasis.h — the whole library in one include
+ *
+ * What holds for all of it:
+ *
+ * Callbacks    Whatever the library calls (callbacks, destructors, release functions, those that
+ *              tell an id) has to return. If one is left by a C++ exception, by pthread_exit() or
+ *              by longjmp(), the program is ended: by std::terminate() where the callback runs on a
+ *              thread of the library's, else by abort() with a message, also when there would have
+ *              been a handler: what the library was in the middle of would never end. longjmp() is
+ *              noticed, as a rule, when the thread next delivers or waits. Exceptions that a
+ *              callback catches by itself are its own affair.
+ * Cancellation A thread may be cancelled (pthread_cancel()) with the default, deferred, type. No
+ *              function of the library is a cancellation point: one that waits goes on waiting, and
+ *              the thread ends at the first cancellation point afterwards. Callbacks are called
+ *              with cancellation disabled; a function that tells an id must not be a cancellation
+ *              point. With PTHREAD_CANCEL_ASYNCHRONOUS a thread may not call the library.
+ */
 
 #include "api.h"
 #include "cache.h"

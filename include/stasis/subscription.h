@@ -49,7 +49,8 @@ struct stasis_topic;
  *
  * May publish, subscribe, unsubscribe (itself too) and drop any reference. A callback that does not
  * return holds up its own subscription and one worker; other workers take over what is queued
- * behind it. It must not leave by longjmp() or a C++ exception.
+ * behind it. It must return: not leave by longjmp(), pthread_exit() or a C++ exception, which end
+ * the program. While it runs, the thread is not cancelled.
  */
 typedef void (*stasis_subscription_cb)(void *data, struct stasis_subscription *sub,
 				       struct stasis_topic *topic, struct stasis_message *message);
@@ -63,7 +64,7 @@ typedef void (*stasis_subscription_cb)(void *data, struct stasis_subscription *s
  * Called once per crossing by whoever crossed it: a publisher, at the end of its publish, or
  * whoever delivers. So a call may overlap with the subscription's message callback, but not with
  * another call: they alternate, and the last one is true of the present. A crossing there and back
- * while one runs is not told. Must not leave by longjmp() or a C++ exception.
+ * while one runs is not told. Must return, as a stasis_subscription_cb.
  */
 typedef void (*stasis_congestion_cb)(void *data, struct stasis_subscription *sub, bool congested);
 

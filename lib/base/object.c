@@ -9,6 +9,7 @@
 #include <stasis/object.h>
 
 #include "base/alloc.h"
+#include "base/callout.h"
 
 void *sti_object_new(enum sti_kind kind, enum sti_mem mem, size_t align, size_t size,
 		     void (*destroy)(void *obj))
@@ -30,13 +31,23 @@ void sti_object_dispose(void *obj)
 	sti_free(sti_object_of(obj));
 }
 
-void sti_object_destroy(struct sti_object *object, struct sti_slab_pending *pending)
+static STI_NOINLINE void object_call_destroy(struct sti_object *object)
 {
 	void *obj = object + 1;
+	STI_CALLOUT inside = true;
+	int cancel = sti_cancel_hold();
+
+	object->destroy(object->kind == STI_KIND_MESSAGE ? *(void **)obj : obj);
+	sti_cancel_release(cancel);
+	inside = false;
+}
+
+void sti_object_destroy(struct sti_object *object, struct sti_slab_pending *pending)
+{
 	enum sti_mem mem = (enum sti_mem)object->mem;
 
 	if (object->destroy != NULL)
-		object->destroy(object->kind == STI_KIND_MESSAGE ? *(void **)obj : obj);
+		object_call_destroy(object);
 	if (mem == STI_MEM_HEAP)
 		sti_free(object);
 	else if (mem == STI_MEM_SLAB && pending != NULL)

@@ -13,6 +13,7 @@
 #include <stasis/object.h>
 
 #include "base/alloc.h"
+#include "base/callout.h"
 
 /* --- entries --- */
 
@@ -113,6 +114,16 @@ int sti_cache_entry_add(struct stasis_cache *cache, struct sti_cache_entry *entr
 
 /* --- putting --- */
 
+/* In the middle of a publish: to hold off a cancellation as well would cost more than it does. */
+static const char *id_of(const struct stasis_cache *cache, struct stasis_message *snapshot)
+{
+	STI_CALLOUT inside = true;
+	const char *id = cache->get_id(snapshot);
+
+	inside = false;
+	return id;
+}
+
 /* The key of a snapshot. False: it has none; messages of the library's own are none. */
 static bool key_of(const struct stasis_cache *cache, struct stasis_message *snapshot,
 		   struct sti_map_key *key)
@@ -120,7 +131,7 @@ static bool key_of(const struct stasis_cache *cache, struct stasis_message *snap
 	if (snapshot->type->id < STI_TYPE_ID_FIRST)
 		return false;
 	key->type = snapshot->type;
-	key->id = cache->get_id(snapshot);
+	key->id = id_of(cache, snapshot);
 	if (key->id == NULL)
 		return false;
 	key->size = strnlen(key->id, STASIS_CACHE_ID_MAX + 1);

@@ -11,6 +11,8 @@ static __thread struct sti_claims *innermost;
 
 void sti_claims_keep(struct sti_claims *claims, struct sti_mailbox *mailbox)
 {
+	/* What is kept by a callback that was left by longjmp() is gone: this would find that. */
+	(void)sti_context_current();
 	claims->let_go = NULL;
 	claims->mailbox = mailbox;
 	claims->outer = innermost;

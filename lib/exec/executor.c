@@ -13,6 +13,7 @@
 #include <stasis/object.h>
 
 #include "base/alloc.h"
+#include "base/callout.h"
 #include "base/object.h"
 #include "base/options.h"
 #include "exec/manual.h"
@@ -157,6 +158,24 @@ static bool executor_begin_close(struct stasis_executor *executor)
 	return first;
 }
 
+/* Stops the workers and waits for them, once. */
+static void executor_join(struct stasis_executor *executor)
+{
+	int cancel = sti_cancel_hold();
+
+	pthread_mutex_lock(&executor->shutdown_lock);
+	if (!executor->joined) {
+		/* Everybody who has not seen REFUSING pushes and schedules before this returns. */
+		sti_rcu_synchronize();
+		executor_stop(executor);
+		for (unsigned i = 0; i < executor->n_workers; i++)
+			pthread_join(executor->workers[i].thread, NULL);
+		executor->joined = true;
+	}
+	pthread_mutex_unlock(&executor->shutdown_lock);
+	sti_cancel_release(cancel);
+}
+
 struct stasis_executor *stasis_executor_shutdown(struct stasis_executor *executor)
 {
 	bool first;
@@ -176,16 +195,7 @@ struct stasis_executor *stasis_executor_shutdown(struct stasis_executor *executo
 		errno = EDEADLK;
 		return NULL;
 	}
-	pthread_mutex_lock(&executor->shutdown_lock);
-	if (!executor->joined) {
-		/* Everybody who has not seen REFUSING pushes and schedules before this returns. */
-		sti_rcu_synchronize();
-		executor_stop(executor);
-		for (unsigned i = 0; i < executor->n_workers; i++)
-			pthread_join(executor->workers[i].thread, NULL);
-		executor->joined = true;
-	}
-	pthread_mutex_unlock(&executor->shutdown_lock);
+	executor_join(executor);
 	/* Not under the lock: it may call back. */
 	sti_executor_settle(executor);
 	return stasis_object_unref(executor);
@@ -265,6 +275,7 @@ static int executor_start(struct stasis_executor *executor,
 			  const struct stasis_executor_options *options)
 {
 	unsigned n = executor->n_workers;
+	int cancel = sti_cancel_hold();
 	sigset_t all, old;
 	int result = 0;
 
@@ -276,7 +287,7 @@ static int executor_start(struct stasis_executor *executor,
 		executor->n_workers = i + 1;
 	}
 	if (result != 0)
-		return result;
+		goto out;
 	sti_rcu_start();
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
@@ -290,6 +301,8 @@ static int executor_start(struct stasis_executor *executor,
 		}
 	}
 	pthread_sigmask(SIG_SETMASK, &old, NULL);
+out:
+	sti_cancel_release(cancel);
 	return result;
 }
 

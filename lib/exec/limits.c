@@ -3,6 +3,7 @@
 
 #include "exec/limits.h"
 
+#include "base/callout.h"
 #include "exec/mailbox.h"
 #include "sync/rcu.h"
 
@@ -56,12 +57,16 @@ static void congestion_tell(struct sti_mailbox *mailbox)
 	struct sti_limits *limits = mailbox->limits;
 	/* Relaxed: the CAS decides. */
 	uint32_t old = atomic_load_explicit(&limits->congestion, memory_order_relaxed);
+	int cancel = sti_cancel_hold();
 
 	for (;;) {
 		bool want = old & STI_CONGESTION_WANT;
 
 		if (want != !!(old & STI_CONGESTION_SHOWN)) {
+			STI_CALLOUT inside = true;
+
 			mailbox->ops->congestion(mailbox, want);
+			inside = false;
 			/* S2: SHOWN is for whoever has BUSY to write, and differs from want. One
 			 * call comes before the next, which somebody else may make. */
 			old = atomic_fetch_xor_explicit(&limits->congestion, STI_CONGESTION_SHOWN,
@@ -74,8 +79,9 @@ static void congestion_tell(struct sti_mailbox *mailbox)
 							  old & ~STI_CONGESTION_BUSY,
 							  memory_order_seq_cst,
 							  memory_order_relaxed))
-			return;
+			break;
 	}
+	sti_cancel_release(cancel);
 }
 
 bool sti_mailbox_has_crossed(const struct sti_mailbox *mailbox)

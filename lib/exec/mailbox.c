@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/callout.h"
 
 /* Lines are laid out for 64-bit machines. */
 static_assert(sizeof(void *) != 8 || offsetof(struct sti_mailbox, head) == 48,
@@ -25,10 +26,29 @@ static_assert(sizeof(void *) != 8 ||
 /* Items taken from the ring at once: their lines arrive while the first are delivered. */
 #define TAKE 32
 
+/* What is this little above a context is in the place of its frame, which is gone: stacks grow
+ * down. What is farther away may be on another stack. */
+#define CONTEXT_REACH 16384u
+
 static __thread struct sti_context *context_current;
+
+/* Has the callback that runs in a context been left, without the context? at: on the stack now. */
+static bool context_is_gone(const struct sti_context *context, const void *at)
+{
+	/* AddressSanitizer keeps what is on the stack elsewhere. */
+	return context->self != context ||
+	       (!STI_ASAN && (uintptr_t)at - (uintptr_t)context < CONTEXT_REACH);
+}
+
+static void context_check(const void *at)
+{
+	if (context_current != NULL && sti_unlikely(context_is_gone(context_current, at)))
+		sti_callout_left("by longjmp()");
+}
 
 struct sti_context *sti_context_current(void)
 {
+	context_check(__builtin_frame_address(0));
 	return context_current;
 }
 
@@ -45,7 +65,10 @@ unsigned sti_context_depth(void)
 void sti_context_enter(struct sti_context *context, struct stasis_executor *executor,
 		       struct sti_worker *worker)
 {
+	context_check(context);
 	memset((void *)context, 0, sizeof(*context));
+	context->self = context;
+	context->cancel = sti_cancel_hold();
 	context->executor = executor;
 	context->worker = worker;
 	context->outer = context_current;
@@ -55,7 +78,9 @@ void sti_context_enter(struct sti_context *context, struct stasis_executor *exec
 void sti_context_leave(struct sti_context *context)
 {
 	sti_release_flush(&context->release);
+	context->self = NULL;
 	context_current = context->outer;
+	sti_cancel_release(context->cancel);
 }
 
 int sti_mailbox_init(struct sti_mailbox *mailbox, const struct sti_mailbox_ops *ops,
@@ -208,10 +233,13 @@ enum sti_turn sti_mailbox_rest(struct sti_mailbox *mailbox, struct sti_context *
 	enum sti_rest rest = mailbox_rest(mailbox, context);
 
 	if (rest == STI_REST_FINAL) {
+		STI_CALLOUT inside = true;
+
 		context->mailbox = mailbox;
 		mailbox->ops->final(mailbox, context);
 		context->mailbox = outer;
 		++*np;
+		inside = false;
 	}
 	return rest == STI_REST_MORE ? STI_TURN_MORE :
 	       rest == STI_REST_HOLE ? STI_TURN_HOLE :
@@ -222,6 +250,7 @@ enum sti_turn sti_mailbox_run(struct sti_mailbox *mailbox, struct sti_context *c
 			      size_t *np)
 {
 	struct sti_mailbox *outer = context->mailbox;
+	STI_CALLOUT inside = true;
 	size_t batch = mailbox->batch;
 
 	if (context->max != 0 && context->max < batch)
@@ -229,6 +258,7 @@ enum sti_turn sti_mailbox_run(struct sti_mailbox *mailbox, struct sti_context *c
 	context->mailbox = mailbox;
 	*np = sti_likely(mailbox->limits == NULL) ? deliver_batch(mailbox, context, batch) :
 						    deliver_limited(mailbox, context, batch);
+	inside = false;
 	context->mailbox = outer;
 	if (*np == batch) {
 		/* Behind: worth a look at the producers' line. */

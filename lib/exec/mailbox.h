@@ -38,6 +38,8 @@ struct sti_context {
 	struct stasis_executor *executor;
 	struct sti_worker *worker; /* NULL: not a worker of the executor */
 	struct sti_context *outer;
+	const struct sti_context *self; /* while it is entered */
+	int cancel; /* the thread's, before: it is not cancelled here */
 	bool linger; /* keep a mailbox that has been emptied, for it will have more */
 	bool eager;  /* drop references before deliveries are counted: no drain asks for them */
 	size_t max;  /* callbacks in a turn, besides its batch; 0: no limit */
@@ -151,8 +153,11 @@ static inline bool sti_mailbox_is_watched(const struct sti_mailbox *mailbox)
 /* How many deliveries are inside each other on this thread. */
 unsigned sti_context_depth(void);
 
-/* This thread's innermost delivery; NULL outside callbacks. */
+/* This thread's innermost delivery; NULL outside callbacks. This and the next abort if they find
+ * that the callback in it was left by longjmp(): then it is not there any more. */
 struct sti_context *sti_context_current(void);
+
+/* Until it is left, the thread is not cancelled. */
 void sti_context_enter(struct sti_context *context, struct stasis_executor *executor,
 		       struct sti_worker *worker);
 void sti_context_leave(struct sti_context *context);

@@ -10,6 +10,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/callout.h"
 #include "exec/executor.h"
 
 #define CLEAR UINT64_C(0)
@@ -53,6 +54,7 @@ static void manual_signal(struct sti_manual *manual)
 	uint64_t word = atomic_load_explicit(&manual->word, memory_order_seq_cst);
 	int saved = errno;
 	ssize_t written;
+	int cancel;
 
 	do {
 		if ((word & STATE) == SET)
@@ -62,7 +64,10 @@ static void manual_signal(struct sti_manual *manual)
 		 !atomic_compare_exchange_weak_explicit(&manual->word, &word, word + SIGNALLING,
 							memory_order_seq_cst,
 							memory_order_seq_cst /* S5 */));
+	/* write() and read() are cancellation points. */
+	cancel = sti_cancel_hold();
 	written = write(manual->fd, &one, sizeof(one));
+	sti_cancel_release(cancel);
 	/* Would have to be full otherwise: after 2^64 writes. */
 	stasis_assert_slow(written == sizeof(one));
 	(void)written;
@@ -79,10 +84,12 @@ static bool manual_clear_locked(struct sti_manual *manual)
 	/* Relaxed: the epoch changes under the lock only. */
 	uint64_t epoch = atomic_load_explicit(&manual->word, memory_order_relaxed) & ~STATE;
 	int saved = errno;
+	int cancel = sti_cancel_hold();
 	uint64_t count;
 	ssize_t n;
 
 	n = read(manual->fd, &count, sizeof(count));
+	sti_cancel_release(cancel);
 	stasis_assert_slow(n == sizeof(count) || errno == EAGAIN);
 	(void)n;
 	errno = saved;
@@ -341,9 +348,13 @@ int sti_manual_new(struct sti_manual **manualp)
 
 void sti_manual_free(struct sti_manual *manual)
 {
+	int cancel;
+
 	if (manual == NULL)
 		return;
+	cancel = sti_cancel_hold(); /* close() is a cancellation point */
 	close(manual->fd);
+	sti_cancel_release(cancel);
 	pthread_mutex_destroy(&manual->lock);
 	sti_free(manual);
 }

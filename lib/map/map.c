@@ -18,6 +18,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/callout.h"
 #include "base/compiler.h"
 
 #define BUCKETS_FIRST 64u
@@ -155,13 +156,17 @@ static void table_count(struct sti_map_table *table, size_t change)
 int sti_map_init(struct sti_map *map)
 {
 	struct sti_map_table *table = sti_alloc_zeroed(sizeof(*table));
+	int cancel;
 
-	pthread_once(&secret_once, secret_init);
-	sti_rcu_start();
 	if (table == NULL)
 		return -ENOMEM;
+	/* To ask for a random number, or how many CPUs there are, is a cancellation point. */
+	cancel = sti_cancel_hold();
+	pthread_once(&secret_once, secret_init);
+	sti_rcu_start();
 	table->lfht = cds_lfht_new_flavor(BUCKETS_FIRST, BUCKETS_FIRST, 0, 0, &urcu_bp_flavor,
 					  NULL);
+	sti_cancel_release(cancel);
 	if (table->lfht == NULL) {
 		sti_free(table);
 		return -ENOMEM;

@@ -6,6 +6,8 @@
 #include <pthread.h>
 #include <signal.h>
 
+#include "base/callout.h"
+
 #if STI_TSAN
 void __tsan_acquire(void *addr);
 void __tsan_release(void *addr);
@@ -37,11 +39,13 @@ void sti_rcu_start(void)
 static void rcu_run(struct rcu_head *urcu)
 {
 	struct sti_rcu_head *head = sti_container_of(urcu, struct sti_rcu_head, urcu);
+	STI_CALLOUT inside = true;
 
 #if STI_TSAN
 	__tsan_acquire(&grace);
 #endif
 	head->func(head);
+	inside = false;
 }
 
 void sti_rcu_call(struct sti_rcu_head *head, void (*func)(struct sti_rcu_head *head))
@@ -55,10 +59,14 @@ void sti_rcu_call(struct sti_rcu_head *head, void (*func)(struct sti_rcu_head *h
 
 void sti_rcu_synchronize(void)
 {
+	/* It may poll(), with liburcu's locks held. */
+	int cancel = sti_cancel_hold();
+
 #if STI_TSAN
 	__tsan_release(&grace);
 #endif
 	urcu_bp_synchronize_rcu();
+	sti_cancel_release(cancel);
 #if STI_TSAN
 	__tsan_acquire(&grace);
 #endif
@@ -66,7 +74,10 @@ void sti_rcu_synchronize(void)
 
 void sti_rcu_barrier(void)
 {
+	int cancel = sti_cancel_hold();
+
 	urcu_bp_barrier();
+	sti_cancel_release(cancel);
 #if STI_TSAN
 	__tsan_acquire(&grace);
 #endif

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* base/callout.c — the end of a program whose callback did not return */
+
+#include "base/callout.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+STI_COLD void sti_callout_left(const char *how)
+{
+	fprintf(stderr, "libstasis: a callback was left %s: it must return\n", how);
+	abort();
+}
