@@ -6,6 +6,9 @@
  *
  * What holds for all of it:
  *
+ * Threads      Any thread may use the library, without saying so before or after, and end at any
+ *              time between two calls: the main thread too. Destructors of thread-specific data
+ *              may use it, in whatever order they run.
  * Callbacks    Whatever the library calls (callbacks, destructors, release functions, those that
  *              tell an id) has to return. If one is left by a C++ exception, by pthread_exit() or
  *              by longjmp(), the program is ended: by std::terminate() where the callback runs on a

@@ -5,10 +5,14 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 
 #include "base/alloc.h"
 
 __thread struct sti_thread *sti_thread_current;
+
+/* The thread has given up its record. */
+static __thread bool thread_ended;
 
 static _Atomic unsigned char numbers[STI_THREAD_MAX]; /* 1: taken */
 static pthread_key_t thread_key;
@@ -40,6 +44,7 @@ static void thread_exit(void *arg)
 	struct sti_thread *thread = arg;
 
 	sti_thread_current = NULL;
+	thread_ended = true;
 	sti_heap_deinit(&thread->heap);
 	number_put(thread->number);
 	sti_free(thread);
@@ -55,6 +60,10 @@ struct sti_thread *sti_thread_enter(void)
 	struct sti_thread *thread;
 	unsigned number;
 
+	/* It calls from a destructor of thread-specific data. The system goes through these a few
+	 * times only: another record might never be given up. */
+	if (thread_ended)
+		return NULL;
 	pthread_once(&thread_once, thread_key_init);
 	if (thread_key_error != 0)
 		return NULL;

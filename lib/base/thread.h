@@ -4,10 +4,11 @@
 
 /* base/thread.h — what the library keeps per thread: a number, a clock anchor, a heap
  *
- * A thread gets its record at its first call that wants one and gives it up when it ends (a call
- * from a later destructor of thread-specific data makes a new one). Without memory, or beyond
- * STI_THREAD_MAX threads at once, there is none: everything works, from the allocator and with
- * exact clock readings.
+ * A thread gets its record at its first call that wants one and gives it up when it ends. Without
+ * memory, beyond STI_THREAD_MAX threads at once, and for destructors of thread-specific data that
+ * come later, there is none: everything works, from the allocator and with exact clock readings.
+ * (One whose first call of all comes from such a destructor in the system's last round of them, the
+ * fourth, never gives its record up.)
  *
  * Numbers are dense and belong to one living thread at a time, so what is indexed by them has one
  * writer.
