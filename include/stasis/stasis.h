@@ -9,6 +9,10 @@
  * Threads      Any thread may use the library, without saying so before or after, and end at any
  *              time between two calls: the main thread too. Destructors of thread-specific data
  *              may use it, in whatever order they run.
+ * Exit         exit() needs no preparation, from whatever thread, also out of a callback: workers
+ *              and publishers go on until the process is gone, and the library takes nothing down
+ *              before. Handlers of atexit() may use it, and wait. What is still queued is lost: who
+ *              minds drains, or joins, first.
  * Callbacks    Whatever the library calls (callbacks, destructors, release functions, those that
  *              tell an id) has to return. If one is left by a C++ exception, by pthread_exit() or
  *              by longjmp(), the program is ended: by std::terminate() where the callback runs on a

@@ -104,14 +104,18 @@ static void publish(void)
 		CHECK(publish_data(world.topic, 0, world.n_published++, 1) == 0);
 }
 
-static void publish_and_wait(void)
+static void publish_sync(const struct timespec *timeout)
 {
 	struct stasis_message *message = datum_message(0, world.n_published++);
 
-	CHECK(stasis_publish_sync(world.sub, message) == 0);
-	CHECK(stasis_publish_sync_timed(world.sub, datum_message(0, world.n_published++),
-					&(struct timespec){ .tv_sec = 50 }) == 0);
+	CHECK(stasis_publish_sync_timed(world.sub, message, timeout) == 0);
 	stasis_object_unref(message);
+}
+
+static void publish_and_wait(void)
+{
+	publish_sync(NULL);
+	publish_sync(&(struct timespec){ .tv_sec = 50 });
 }
 
 static void drain(void)
@@ -278,7 +282,7 @@ static void wait_for_callback(void)
 {
 	gate_open(&waiting);
 	gate_pass(&waiting);
-	CHECK(stasis_publish_sync(world.sub, datum_message(0, world.n_published++)) == 0);
+	publish_sync(NULL);
 }
 
 static void wait_for_end(void)

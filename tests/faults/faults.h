@@ -26,6 +26,18 @@ struct fault_case {
 /* The whole of main(). Arguments: names of cases; none: all of them. */
 int faults_main(int argc, char **argv, const struct fault_case *cases, size_t n_cases);
 
+/* Does AddressSanitizer keep what is on the stack elsewhere? */
+#if defined(__SANITIZE_ADDRESS__)
+#define FAULTS_ASAN 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define FAULTS_ASAN 1
+#endif
+#endif
+#ifndef FAULTS_ASAN
+#define FAULTS_ASAN 0
+#endif
+
 /* Seconds on a clock that nobody sets. */
 double faults_now(void);
 
