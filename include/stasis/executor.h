@@ -20,7 +20,12 @@
  *            paid for with the publisher's time.
  * Threads    Everything may be called from any thread at once, also inside callbacks, with the
  *            exceptions said at drain and shutdown.
- * fork()     A child may only exec or _exit: it has none of the workers.
+ * fork()     A child may only exec or _exit: it has none of the workers, and locks as they were. In
+ *            the child of a process that has made an executor or a cache, what waits, or makes or
+ *            ends an executor, a subscription or a forward, fails at once with ENOTRECOVERABLE;
+ *            what is published there is not delivered. The parent notices nothing of it.
+ *            posix_spawn(), vfork() and system() are of no concern. Before the first executor or
+ *            cache is made, fork() is free: call daemon() and the like by then.
  */
 
 #include <stddef.h>

@@ -13,6 +13,7 @@
  *              and publishers go on until the process is gone, and the library takes nothing down
  *              before. Handlers of atexit() may use it, and wait. What is still queued is lost: who
  *              minds drains, or joins, first.
+ * fork()       A child may only exec or _exit; see stasis/executor.h.
  * Callbacks    Whatever the library calls (callbacks, destructors, release functions, those that
  *              tell an id) has to return. If one is left by a C++ exception, by pthread_exit() or
  *              by longjmp(), the program is ended: by std::terminate() where the callback runs on a

@@ -23,6 +23,7 @@
 #include <stasis/object.h>
 
 #include "base/object.h"
+#include "base/process.h"
 #include "bus/topic.h"
 
 #define HEIGHT_BEYOND (STASIS_FORWARD_DEPTH_MAX + 1)
@@ -147,11 +148,11 @@ static void forward_drop(struct sti_rcu_head *rcu)
 
 struct stasis_forward *stasis_forward_all(struct stasis_topic *from, struct stasis_topic *to)
 {
+	int result = from != NULL && to != NULL ? sti_process_check() : -EINVAL;
 	struct stasis_forward *forward;
-	int result;
 
-	if (from == NULL || to == NULL) {
-		errno = EINVAL;
+	if (result != 0) {
+		errno = -result;
 		return NULL;
 	}
 	forward = sti_object_new(STI_KIND_FORWARD, STI_MEM_HEAP, sizeof(struct sti_object),
@@ -180,11 +181,12 @@ struct stasis_forward *stasis_forward_all(struct stasis_topic *from, struct stas
 
 struct stasis_forward *stasis_forward_cancel(struct stasis_forward *forward)
 {
+	int result = forward != NULL ? sti_process_check() : -EINVAL;
 	int saved = errno;
 	struct stasis_topic *from;
 
-	if (forward == NULL) {
-		errno = EINVAL;
+	if (result != 0) {
+		errno = -result;
 		return NULL;
 	}
 	pthread_mutex_lock(&forwards_lock);

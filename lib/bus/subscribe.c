@@ -19,6 +19,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/options.h"
+#include "base/process.h"
 #include "bus/filter.h"
 #include "bus/pending.h"
 #include "bus/topic.h"
@@ -352,6 +353,8 @@ static struct stasis_subscription *subscribe(struct making *making,
 
 	if (making->topic == NULL || making->callback == NULL)
 		result = -EINVAL;
+	if (result == 0)
+		result = sti_process_check();
 	if (result != 0) {
 		errno = -result;
 		return NULL;

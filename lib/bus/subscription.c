@@ -17,6 +17,7 @@
 
 #include "base/alloc.h"
 #include "base/options.h"
+#include "base/process.h"
 #include "bus/chain.h"
 #include "bus/json.h"
 #include "bus/push.h"
@@ -143,12 +144,14 @@ const struct sti_mailbox_ops sti_subscription_ops = {
 
 /* --- the end --- */
 
-/* 0 or -EALREADY. */
+/* 0 or -errno. */
 static int subscription_end(struct stasis_subscription *sub)
 {
 	struct stasis_topic *topic = sti_subscription_topic(sub);
 	struct stasis_message *final = &sub->final.message;
 
+	if (sti_process_is_child)
+		return -ENOTRECOVERABLE;
 	/* X1: whoever finds it clear ends it. */
 	if (atomic_fetch_or_explicit(&sub->mailbox.flags, STI_MAILBOX_ENDED,
 				     memory_order_acq_rel) & STI_MAILBOX_ENDED)
@@ -176,7 +179,7 @@ struct stasis_subscription *stasis_unsubscribe(struct stasis_subscription *sub)
 	}
 	ended = subscription_end(sub);
 	sub = stasis_object_unref(sub);
-	errno = ended != 0 ? EALREADY : saved;
+	errno = ended != 0 ? -ended : saved;
 	return sub;
 }
 
@@ -218,6 +221,8 @@ int stasis_subscription_join(struct stasis_subscription *sub)
 
 	if (sub == NULL)
 		return -EINVAL;
+	if (sti_process_is_child)
+		return -ENOTRECOVERABLE;
 	if (sti_subscription_is_current(sub))
 		return -EDEADLK;
 	if (sti_spin_until(join_is_done, sub, JOIN_SPINS))

@@ -27,6 +27,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/process.h"
 #include "base/thread.h"
 #include "bus/filter.h"
 #include "bus/push.h"
@@ -389,6 +390,8 @@ static int sync_call(struct sync_call *call, struct stasis_message *message)
 
 	if (sub == NULL || message == NULL)
 		return -EINVAL;
+	if (sti_process_is_child)
+		return -ENOTRECOVERABLE;
 	if (sti_subscription_is_current(sub))
 		return -EDEADLK;
 	if (!stasis_subscription_is_subscribed(sub))

@@ -11,6 +11,7 @@
 #include <stasis/object.h>
 
 #include "base/object.h"
+#include "base/process.h"
 #include "exec/executor.h"
 
 static pthread_mutex_t default_lock = PTHREAD_MUTEX_INITIALIZER;
@@ -31,6 +32,10 @@ struct stasis_executor *sti_executor_default_ref(void)
 {
 	struct stasis_executor *executor;
 
+	if (sti_process_is_child) {
+		errno = ENOTRECOVERABLE;
+		return NULL;
+	}
 	pthread_mutex_lock(&default_lock);
 	executor = default_get_locked();
 	if (executor != NULL)
@@ -56,6 +61,10 @@ struct stasis_executor *stasis_executor_default(void)
 {
 	struct stasis_executor *executor;
 
+	if (sti_process_is_child) {
+		errno = ENOTRECOVERABLE;
+		return NULL;
+	}
 	pthread_mutex_lock(&default_lock);
 	executor = default_get_locked();
 	pthread_mutex_unlock(&default_lock);
@@ -66,6 +75,8 @@ int stasis_executor_set_default(struct stasis_executor *executor)
 {
 	struct stasis_executor *old;
 
+	if (sti_process_is_child)
+		return -ENOTRECOVERABLE;
 	pthread_mutex_lock(&default_lock);
 	/* S4: phases only go forward. A shutdown that begins now clears the default afterwards. */
 	if (executor != NULL && atomic_load_explicit(&executor->phase, memory_order_seq_cst) !=

@@ -19,6 +19,7 @@
 
 #include "base/alloc.h"
 #include "base/object.h"
+#include "base/process.h"
 #include "exec/claims.h"
 #include "exec/executor.h"
 #include "exec/manual.h"
@@ -143,6 +144,8 @@ int stasis_executor_drain(struct stasis_executor *executor)
 
 	if (executor == NULL)
 		return -EINVAL;
+	if (sti_process_is_child)
+		return -ENOTRECOVERABLE;
 	if (sti_executor_is_current(executor))
 		return -EDEADLK;
 	sti_claims_let_go();

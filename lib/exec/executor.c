@@ -16,6 +16,7 @@
 #include "base/callout.h"
 #include "base/object.h"
 #include "base/options.h"
+#include "base/process.h"
 #include "exec/manual.h"
 
 #define SPIN_NS_DEFAULT 20000u
@@ -178,10 +179,11 @@ static void executor_join(struct stasis_executor *executor)
 
 struct stasis_executor *stasis_executor_shutdown(struct stasis_executor *executor)
 {
+	int result = executor != NULL ? sti_process_check() : -EINVAL;
 	bool first;
 
-	if (executor == NULL) {
-		errno = EINVAL;
+	if (result != 0) {
+		errno = -result;
 		return NULL;
 	}
 	first = executor_begin_close(executor);
@@ -373,6 +375,8 @@ struct stasis_executor *stasis_executor_create(const struct stasis_executor_opti
 	struct stasis_executor *executor;
 	int result = options_check(&options, given);
 
+	if (result == 0)
+		result = sti_process_check();
 	if (result != 0) {
 		errno = -result;
 		return NULL;

@@ -11,6 +11,7 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 #include "base/callout.h"
+#include "base/process.h"
 #include "exec/executor.h"
 
 #define CLEAR UINT64_C(0)
@@ -281,6 +282,8 @@ int stasis_executor_run(struct stasis_executor *executor, size_t max)
 
 	if (executor == NULL || executor->manual == NULL)
 		return -EINVAL;
+	if (sti_process_is_child)
+		return -ENOTRECOVERABLE;
 	/* Relaxed: see sti_executor_may_run(). Seldom changes, so it is seldom written. */
 	if (atomic_load_explicit(&executor->manual->last, memory_order_relaxed) != self())
 		atomic_store_explicit(&executor->manual->last, self(),

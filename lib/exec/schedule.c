@@ -3,6 +3,7 @@
 
 #include <stasis/object.h>
 
+#include "base/process.h"
 #include "exec/executor.h"
 #include "exec/manual.h"
 
@@ -69,6 +70,9 @@ void sti_executor_schedule(struct sti_mailbox *mailbox)
 	unsigned home = atomic_load_explicit(&mailbox->home, memory_order_relaxed);
 	struct sti_worker *worker;
 
+	/* Nobody would come; and the descriptor of a manual executor is the parent's as well. */
+	if (sti_unlikely(sti_process_is_child))
+		return;
 	if (executor->manual != NULL) {
 		sti_manual_push(executor->manual, mailbox);
 		return;

@@ -7,6 +7,7 @@
 #include <signal.h>
 
 #include "base/callout.h"
+#include "base/process.h"
 
 #if STI_TSAN
 void __tsan_acquire(void *addr);
@@ -30,6 +31,7 @@ void sti_rcu_start(void)
 {
 	sigset_t all, old;
 
+	sti_process_watch();
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &old);
 	urcu_bp_get_default_call_rcu_data();
