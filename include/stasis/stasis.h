@@ -14,6 +14,14 @@
  *              before. Handlers of atexit() may use it, and wait. What is still queued is lost: who
  *              minds drains, or joins, first.
  * fork()       A child may only exec or _exit; see stasis/executor.h.
+ * Signals      A handler may interrupt any function of the library: none fails, returns early, or
+ *              waits longer for it, with SA_RESTART or without. The library's own threads block all
+ *              signals. A handler may call functions that only look: stasis_object_ref(), the
+ *              stasis_message_ ones that return a part of a message or type,
+ *              stasis_subscription_is_done(), _is_subscribed(), _final_message() and _uniqueid(),
+ *              stasis_topic_name() and stasis_executor_fd(). It must not publish, drop a reference,
+ *              or call anything else: it may have interrupted the same thread in the middle of
+ *              that. Let it write to an eventfd, and a thread of yours publish.
  * Callbacks    Whatever the library calls (callbacks, destructors, release functions, those that
  *              tell an id) has to return. If one is left by a C++ exception, by pthread_exit() or
  *              by longjmp(), the program is ended: by std::terminate() where the callback runs on a
