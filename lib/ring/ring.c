@@ -122,6 +122,23 @@ void sti_mpsc_start_claimed(struct sti_mpsc_tail *tail)
 	atomic_store_explicit(&ring->idle_at, STI_RING_IDLE_NONE, memory_order_relaxed);
 }
 
+void sti_mpsc_start_at(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head, uint64_t pos)
+{
+	/* Relaxed, all: nobody else knows the queue yet. */
+	struct sti_ring *ring = atomic_load_explicit(&tail->ring, memory_order_relaxed);
+
+	/* A lap whose parity is that of the first: zeroed slots are empty. */
+	pos &= ~(2 * ring->mask + 1);
+	atomic_store_explicit(&ring->tail, pos << STI_RING_POS_SHIFT, memory_order_relaxed);
+	atomic_store_explicit(&ring->head_cache, pos, memory_order_relaxed);
+	atomic_store_explicit(&ring->head, pos, memory_order_relaxed);
+	if (atomic_load_explicit(&ring->idle_at, memory_order_relaxed) != STI_RING_IDLE_NONE)
+		atomic_store_explicit(&ring->idle_at, pos, memory_order_relaxed);
+	head->pos = pos;
+	/* Modulo 2^64: what was pushed is what tail has moved. */
+	ring->base = 0 - pos;
+}
+
 void sti_mpsc_deinit(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head)
 {
 	/* Relaxed, here and below: the caller has excluded everybody else. */

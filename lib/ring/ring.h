@@ -227,6 +227,10 @@ int sti_mpsc_init_bounded(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head
  * Before anybody else knows the queue. */
 void sti_mpsc_start_claimed(struct sti_mpsc_tail *tail);
 
+/* For tests: a new queue's positions count from about pos, below it by less than two laps. Before
+ * anybody else knows the queue. */
+void sti_mpsc_start_at(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head, uint64_t pos);
+
 /* Frees the rings, at once: nobody may be inside a push. Items left in them are not looked at. */
 void sti_mpsc_deinit(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head);
 
