@@ -55,6 +55,41 @@ Test(runqueue, is_empty_at_first)
 	cr_assert_eq(n, 0);
 }
 
+/* Positions are 64 bits, and only their differences count. */
+Test(runqueue, counts_round)
+{
+	unsigned n;
+
+	for (uint64_t before = 1; before < 40; before++) {
+		atomic_store(&queue.head, 0 - before);
+		atomic_store(&queue.tail, 0 - before);
+		for (size_t i = 0; i < 20; i++)
+			sti_runqueue_requeue(&queue, &boxes[i]);
+		cr_assert_eq(sti_runqueue_length(&queue), 20);
+		for (size_t i = 0; i < 8; i++)
+			cr_assert_eq(sti_runqueue_next(&queue), &boxes[i]);
+		cr_assert_eq(sti_runqueue_steal(&other, &queue, &n), &boxes[8]);
+		cr_assert_eq(n, 6);
+		for (size_t i = 9; i < 14; i++)
+			cr_assert_eq(sti_runqueue_next(&other), &boxes[i]);
+		for (size_t i = 14; i < 20; i++)
+			cr_assert_eq(sti_runqueue_next(&queue), &boxes[i]);
+		cr_assert(sti_runqueue_is_empty(&queue));
+		cr_assert_null(sti_runqueue_next(&queue));
+	}
+}
+
+Test(runqueue, is_full_across_the_end)
+{
+	atomic_store(&queue.head, 0 - (uint64_t)100);
+	atomic_store(&queue.tail, 0 - (uint64_t)100);
+	push_many(MANY);
+	for (size_t i = 0; i < MANY; i++)
+		see(sti_runqueue_next(&queue));
+	cr_assert_null(sti_runqueue_next(&queue));
+	cr_assert_eq(count_seen(), MANY);
+}
+
 Test(runqueue, gives_the_oldest_first)
 {
 	push_many(100);

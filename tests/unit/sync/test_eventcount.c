@@ -128,3 +128,30 @@ Test(eventcount, signal_shows_what_was_written_before)
 		pthread_join(thread, NULL);
 	}
 }
+
+/* 31 bits are counted; the highest of the word says whether somebody sleeps. */
+#define COUNT_LAST 0x7fffffffu
+
+Test(eventcount, counts_round)
+{
+	for (uint32_t before = 0; before < 3; before++) {
+		struct relay relay = { .number = 0 };
+		struct waiter waiters[3];
+		uint32_t value;
+
+		relay.ec.counter = COUNT_LAST - before;
+		for (uint32_t i = 0; i < 6; i++) {
+			value = sti_eventcount_value(&relay.ec);
+			cr_assert_not(sti_eventcount_wait(&relay.ec, value, 1000));
+			sti_eventcount_signal(&relay.ec);
+			cr_assert(sti_eventcount_wait(&relay.ec, value, 0));
+		}
+		/* Asleep while it goes round. */
+		relay.ec.counter = COUNT_LAST - ROUNDS / 2;
+		for (int i = 0; i < 3; i++)
+			waiters[i] = (struct waiter){ &relay, i == 2 };
+		run_threads(3, lead_or_follow, waiters, sizeof(waiters[0]));
+		cr_assert_eq(atomic_load(&relay.number), ROUNDS);
+		cr_assert_lt(sti_eventcount_value(&relay.ec), ROUNDS);
+	}
+}
