@@ -167,15 +167,22 @@ static bool walk_too_wide(struct sti_walk *walk)
 	return false;
 }
 
+/* Do they share a subscription? They need not begin alike: a walk that comes again leaves out those
+ * that want no message twice. */
+static bool segments_meet(const struct sti_segment *a, const struct sti_segment *b)
+{
+	return a->subs < b->subs + b->n && b->subs < a->subs + a->n;
+}
+
 /* Could somebody be given two messages in another order than one by one? If the walk has been at
- * some array twice, or at a tap, whose updates may lead to subscribers too. */
+ * some subscription twice, or at a tap, whose updates may lead to subscribers too. */
 static bool walk_crosses(const struct sti_walk *walk)
 {
 	for (unsigned i = 0; i < walk->n_segments; i++) {
 		if (walk->segments[i].n == 0 && walk->n_segments > 1)
 			return true;
 		for (unsigned j = 0; j < i; j++) {
-			if (walk->segments[i].subs == walk->segments[j].subs)
+			if (segments_meet(&walk->segments[i], &walk->segments[j]))
 				return true;
 		}
 	}
