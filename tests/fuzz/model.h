@@ -41,7 +41,7 @@ enum {
 struct m_values {
 	const char *uniqueid, *name;
 	unsigned state;
-	const char *texts[8]; /* caller, connected: name, number; account; language; context, exten */
+	const char *texts[8]; /* caller's, connected one's name and number; account ... exten */
 	int priority, hangupcause;
 };
 
@@ -50,7 +50,7 @@ struct m_topic;
 struct m_message {
 	unsigned type;
 	const void *handle; /* the library's; NULL: it made it by itself */
-	const char *id;	    /* of a snapshot; NULL: it is none */
+	const char *id;	    /* of a snapshot; NULL: none */
 	/* M_TYPE_CHANGE */
 	const struct m_topic *topic;
 	const char *uniqueid;

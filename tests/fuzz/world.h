@@ -185,7 +185,8 @@ struct w_message *w_free_message(void);
 
 /* --- operations --- */
 typedef void (*w_operation)(void);
-extern const w_operation op_bus[], op_publishing[], op_routing[], op_caching[], op_channels[], op_odd[];
+extern const w_operation op_bus[], op_publishing[], op_routing[], op_caching[], op_channels[],
+	op_odd[];
 extern const size_t n_op_bus, n_op_publishing, n_op_routing, n_op_caching, n_op_channels,
 	n_op_odd;
 
