@@ -169,7 +169,10 @@ static const char *id_in(const struct m_cache *cache, const struct m_message *me
 {
 	if (cache->channels)
 		return message->type == M_TYPE_SNAPSHOT ? message->values.uniqueid : NULL;
-	return message->type < M_TYPES_OWN ? message->id : NULL;
+	if (message->type >= M_TYPES_OWN || message->id == NULL ||
+	    strlen(message->id) > M_ID_MAX)
+		return NULL;
+	return message->id;
 }
 
 static size_t reach_push(struct m_topic *topic, const struct m_message *message,
@@ -350,7 +353,7 @@ size_t m_publish(struct m_topic *topic, const struct m_message *const *messages,
 
 	topic->published += n;
 	if (is_plain(topic)) {
-		for (size_t i = 0; i < topic->n_subs && n > 0; i++)
+		for (size_t i = 0; i < topic->n_subs; i++)
 			refused += push(topic->subs[i], messages, n, 0, false);
 		return refused;
 	}
@@ -465,8 +468,8 @@ void m_subscribe(struct m_sub *sub)
 	const struct m_message *change = change_new(sub, false);
 	bool may_lose = m_may_lose;
 
-	/* Its own cannot be lost: without it there is no subscription. Nobody is told how long the
-	 * queue is then. */
+	/* Its own cannot be lost: without it there is no subscription. Whether the queue is too long
+	 * is for the next publisher to see. */
 	m_may_lose = false;
 	if (accepts(sub, M_TYPE_CHANGE))
 		append(sub, change, 0, false);

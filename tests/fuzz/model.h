@@ -36,6 +36,8 @@ enum {
 #define M_FORWARDS 24u
 #define M_CACHES 4u
 #define M_EXECUTORS 4u
+/* Longer ids are not cached. */
+#define M_ID_MAX ((size_t)1 << 20)
 
 /* The values of a channel. Strings are the target's, and last. */
 struct m_values {

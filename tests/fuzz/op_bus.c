@@ -15,7 +15,12 @@ static unsigned from(unsigned n)
 
 const char *w_string(void)
 {
-	return w_strings[from(W_STRINGS)];
+	unsigned choice = input_byte(world.input);
+
+	/* The long ones cost much, so they are seldom. */
+	if (choice >= 256 - W_STRINGS_LONG)
+		return w_strings_long[choice - (256 - W_STRINGS_LONG)];
+	return w_strings[choice % W_STRINGS];
 }
 
 /* --- topics --- */

@@ -19,11 +19,13 @@ struct stasis_message_type *w_types[M_TYPES];
 
 static char name_huge[NAME_HUGE];
 static char id_longest[STASIS_CACHE_ID_MAX + 1];
+static char id_too_long[STASIS_CACHE_ID_MAX + 2];
 
-/* What comes from outside: also what is no UTF-8, or a format. */
+/* Also what is no UTF-8, or a format. */
 const char *const w_strings[W_STRINGS] = {
-	NULL, "a", "", "b", "%s%n%x", "\xff\xfe\xc0\x80", "c", name_huge, id_longest, "d",
+	NULL, "a", "", "b", "%s%n%x", "\xff\xfe\xc0\x80", "c", "d",
 };
+const char *const w_strings_long[W_STRINGS_LONG] = { name_huge, id_longest, id_too_long };
 
 static int64_t baseline;
 
@@ -179,6 +181,7 @@ void world_prepare(void)
 	faulty_install();
 	fill(name_huge, sizeof(name_huge));
 	fill(id_longest, sizeof(id_longest));
+	fill(id_too_long, sizeof(id_too_long));
 	make_types();
 	/* This thread's records, and a table with something in it. */
 	channel = stasis_channel_create("first", "first");

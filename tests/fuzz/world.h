@@ -20,7 +20,8 @@
 #include "model.h"
 
 #define W_MESSAGES 16u
-#define W_STRINGS 10u
+#define W_STRINGS 8u
+#define W_STRINGS_LONG 3u
 
 struct w_executor {
 	struct m_executor m;
@@ -116,7 +117,9 @@ struct world {
 
 extern struct world world;
 extern struct stasis_message_type *w_types[M_TYPES];
-extern const char *const w_strings[W_STRINGS]; /* the first may be NULL */
+/* What comes from outside: names, ids, texts. */
+extern const char *const w_strings[W_STRINGS]; /* one is NULL */
+extern const char *const w_strings_long[W_STRINGS_LONG];
 
 /* The data of the target's own messages. */
 struct w_payload {
