@@ -178,6 +178,14 @@ static const char *id_in(const struct m_cache *cache, const struct m_message *me
 static size_t reach_push(struct m_topic *topic, const struct m_message *message,
 			 const struct m_sub *but);
 
+const char *m_id(const struct m_cache *cache, const struct m_message *message, unsigned *typep)
+{
+	const struct m_message *snapshot = message->type == M_TYPE_CLEAR ? message->old : message;
+
+	*typep = snapshot->type;
+	return id_in(cache, snapshot);
+}
+
 /* A message comes to a cache. How many do not take the update. */
 static size_t put(struct m_caching *caching, const struct m_message *message)
 {
@@ -407,13 +415,18 @@ size_t m_reach(struct m_topic *topic)
 	return reach_count(topic);
 }
 
-bool m_taps(struct m_topic *topic)
+size_t m_taps(struct m_topic *topic, struct m_caching **tapp)
 {
+	size_t n = 0;
+
 	for (size_t i = 0; i < topic->n_forwards; i++) {
-		if (topic->forwards[i]->tap != NULL || m_taps(topic->forwards[i]->to))
-			return true;
+		struct m_forward *forward = topic->forwards[i];
+
+		if (forward->tap != NULL)
+			*tapp = forward->tap;
+		n += forward->tap != NULL ? 1 : m_taps(forward->to, tapp);
 	}
-	return false;
+	return n;
 }
 
 /* --- forwards --- */

@@ -174,7 +174,7 @@ size_t m_publish(struct m_topic *topic, const struct m_message *const *messages,
 /* The message of a synchronous publish: to the subscription first. *ownp: has it taken it? */
 size_t m_publish_sync(struct m_sub *sub, const struct m_message *message, bool *ownp);
 
-/* While set, the topic's caches take nothing: memory has run out there. */
+/* While set, caches take nothing: memory has run out there. */
 extern bool m_puts_fail;
 /* While set, what is queued may be lost. */
 extern bool m_may_lose;
@@ -183,7 +183,10 @@ extern size_t m_sync_evicted;
 
 bool m_wants(struct m_topic *topic, unsigned type);
 size_t m_reach(struct m_topic *topic);
-bool m_taps(struct m_topic *topic);
+/* How many ways lead from a topic into caches; *tapp: the last of them. */
+size_t m_taps(struct m_topic *topic, struct m_caching **tapp);
+/* What such a cache would be given: the id, or NULL. */
+const char *m_id(const struct m_cache *cache, const struct m_message *message, unsigned *typep);
 
 /* Would a forward close a circle? */
 bool m_leads_to(struct m_topic *from, const struct m_topic *to);

@@ -144,19 +144,64 @@ void w_publish_result(long long result, size_t refused)
 		world.count_lost &= !world.subs[i].m.router;
 }
 
+/* What a publish may lead into. */
+struct inlet {
+	struct m_caching *tap;
+	size_t n; /* ways there */
+};
+
+/* Lets memory run out, unless it could not be told where: with several ways, or when the cache has
+ * this very message already. */
+static struct inlet inlet_arm(struct m_topic *topic, const struct m_message *message)
+{
+	struct inlet inlet = { .tap = NULL };
+	const struct m_entry *entry = NULL;
+	const char *id = NULL;
+	unsigned type;
+
+	inlet.n = m_taps(topic, &inlet.tap);
+	if (inlet.n == 1)
+		id = m_id(inlet.tap->cache, message, &type);
+	if (id != NULL)
+		entry = m_cache_find(inlet.tap->cache, type, id);
+	if (inlet.n <= 1 && (entry == NULL || entry->snapshot != message))
+		w_arm();
+	return inlet;
+}
+
+/* Has the cache taken the message? Its entry says so. */
+static bool inlet_failed(const struct inlet *inlet, const struct m_message *message)
+{
+	const struct m_cache *m = inlet->n > 0 ? inlet->tap->cache : NULL;
+	struct stasis_message *last;
+	const char *id;
+	unsigned type;
+	bool taken;
+
+	if (m == NULL || !world.failed)
+		return false;
+	id = m_id(m, message, &type);
+	if (id == NULL)
+		return false;
+	last = stasis_cache_get(((const struct w_cache *)m)->lib, w_types[type], id);
+	taken = message->type == M_TYPE_CLEAR ? last == NULL : last == message->handle;
+	stasis_object_unref(last);
+	return !taken;
+}
+
 static void op_publish(void)
 {
 	struct w_topic *topic = w_pick_topic();
 	struct w_message *message = w_pick_message();
 	const struct m_message *m;
 	bool take = from(2);
+	struct inlet inlet;
 	int result;
 
 	if (topic == NULL || message == NULL)
 		return;
 	m = message->m;
-	if (!m_taps(&topic->m))
-		w_arm();
+	inlet = inlet_arm(&topic->m, m);
 	if (take) {
 		result = stasis_publish_take(topic->lib, message->lib);
 		message->lib = NULL;
@@ -164,7 +209,9 @@ static void op_publish(void)
 		result = stasis_publish(topic->lib, message->lib);
 	}
 	w_disarm();
+	m_puts_fail = inlet_failed(&inlet, m);
 	w_publish_result(result, m_publish(&topic->m, &m, 1));
+	m_puts_fail = false;
 }
 
 /* In callbacks. */
@@ -187,6 +234,7 @@ static void op_batch(void)
 	struct stasis_message *libs[32];
 	const struct m_message *ms[32];
 	struct w_topic *topic = w_pick_topic();
+	struct m_caching *tap;
 	unsigned n = from(32);
 	int result;
 
@@ -203,7 +251,7 @@ static void op_batch(void)
 	}
 	for (unsigned i = 0; i < n; i++)
 		stasis_object_ref(libs[i]);
-	if (!m_taps(&topic->m))
+	if (m_taps(&topic->m, &tap) == 0)
 		w_arm();
 	result = stasis_publish_batch(topic->lib, libs, n);
 	w_disarm();
@@ -247,6 +295,7 @@ static void op_sync(void)
 	struct w_sub *sub = w_pick_sub();
 	struct w_message *message = w_pick_message();
 	const struct m_message *m;
+	struct m_caching *tap;
 	unsigned how = from(4);
 	bool declined;
 	int result;
@@ -265,7 +314,7 @@ static void op_sync(void)
 	m_sync_evicted = 0;
 	if (!declined)
 		world.later = sync_later;
-	if (!m_taps(sub->m.topic))
+	if (m_taps(sub->m.topic, &tap) == 0)
 		w_arm();
 	result = sync_call(sub, message->lib, how);
 	w_disarm();
