@@ -179,6 +179,19 @@ static void pass_over(struct m_sub *sub, const struct stasis_message *message)
 	}
 }
 
+/* Whoever is not in the middle of his callback may be given something. */
+static void run_inside(struct w_executor *executor)
+{
+	uint64_t before = world.n_calls;
+	int n = stasis_executor_run(executor->lib, 3);
+
+	W_TRUE(n <= 3);
+	if (executor->m.routed)
+		W_TRUE((uint64_t)n >= world.n_calls - before);
+	else
+		W_EQUAL(n, world.n_calls - before);
+}
+
 static void act(struct w_sub *sub, struct stasis_subscription *lib)
 {
 	if (world.armed || sub->m.delivered != sub->at)
@@ -197,6 +210,13 @@ static void act(struct w_sub *sub, struct stasis_subscription *lib)
 		W_EQUAL(stasis_executor_drain(((struct w_executor *)sub->m.executor)->lib),
 			-EDEADLK);
 		break;
+	case W_RUN:
+		run_inside((struct w_executor *)sub->m.executor);
+		break;
+	case W_SYNC:
+		if (sub->other->m.used && sub->other->held && !sub->other->m.router)
+			w_sync_own(sub->other);
+		break;
 	default:
 		break;
 	}
@@ -207,17 +227,15 @@ static void deliver(struct w_sub *sub, struct stasis_subscription *lib,
 {
 	bool final = stasis_subscription_final_message(lib, message);
 	struct m_item item;
+	uint64_t n_calls;
 	json_t *json;
 
-	if (world.later != NULL) {
-		void (*later)(struct world *w) = world.later;
-
-		world.later = NULL;
-		later(&world);
-	}
+	if (world.later != NULL)
+		world.later();
 	world.n_calls++;
 	pass_over(&sub->m, message);
 	W_TRUE(!sub->m.done);
+	W_TRUE(!sub->running);
 	W_TRUE(sub->m.n > 0);
 	if (sub->m.items[sub->m.first].group != 0)
 		arrange(&sub->m, message);
@@ -248,9 +266,14 @@ static void deliver(struct w_sub *sub, struct stasis_subscription *lib,
 				       item.message->type == 0));
 		json_decref(json);
 	}
+	n_calls = world.n_calls;
 	world.inside++;
+	sub->running = true;
 	act(sub, lib);
+	sub->running = false;
 	world.inside--;
+	/* Others inside it are for whoever has made them. */
+	world.n_calls = n_calls;
 }
 
 void w_callback(void *data, struct stasis_subscription *sub, struct stasis_topic *topic,

@@ -150,6 +150,7 @@ bool w_options(struct stasis_subscribe_options *options, struct w_sub *sub, bool
 	sub->action = from(W_ACTIONS);
 	sub->at = from(8) + 1;
 	sub->target = w_pick_topic();
+	sub->other = &world.subs[from(M_SUBS)];
 	return true;
 }
 

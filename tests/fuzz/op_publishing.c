@@ -214,18 +214,24 @@ static void op_publish(void)
 	m_puts_fail = false;
 }
 
-/* In callbacks. */
-void w_publish_own(struct w_topic *topic)
+static struct stasis_message *make_own(struct m_message **mp)
 {
 	const struct w_payload values = { .magic = W_MAGIC };
 	struct stasis_message *lib = stasis_message_create_inline(w_types[1], &values,
 								  sizeof(values));
-	struct m_message *m = m_message_new(1);
-	const struct m_message *published = m;
-	int result;
 
-	m->handle = lib;
-	result = stasis_publish_take(topic->lib, lib);
+	*mp = m_message_new(1);
+	(*mp)->handle = lib;
+	return lib;
+}
+
+void w_publish_own(struct w_topic *topic)
+{
+	struct m_message *m;
+	struct stasis_message *lib = make_own(&m);
+	const struct m_message *published = m;
+	int result = stasis_publish_take(topic->lib, lib);
+
 	W_EQUAL(result, m_publish(&topic->m, &published, 1));
 }
 
@@ -260,9 +266,15 @@ static void op_batch(void)
 
 /* --- and waiting --- */
 
-static void sync_later(struct world *w)
+static void sync_later_of(struct w_sub *sub)
 {
-	w->sync_refused = m_publish_sync(&w->sync_sub->m, w->sync_message, &w->sync_own);
+	world.later = NULL;
+	world.sync_refused = m_publish_sync(&sub->m, world.sync_message, &world.sync_own);
+}
+
+static void sync_later(void)
+{
+	sync_later_of(world.sync_sub);
 }
 
 /* Nothing that has been waited for is still queued. */
@@ -290,51 +302,78 @@ static int sync_call(struct w_sub *sub, struct stasis_message *message, unsigned
 	}
 }
 
-static void op_sync(void)
+/* What it is to be told before it comes to that; 1: it does. */
+static int sync_refusal(const struct w_sub *sub, bool declined)
 {
-	struct w_sub *sub = w_pick_sub();
-	struct w_message *message = w_pick_message();
-	const struct m_message *m;
+	if (sub->running)
+		return -EDEADLK;
+	if (sub->m.ended || (sub->m.executor->closed && !declined))
+		return -ESHUTDOWN;
+	return 1;
+}
+
+static void sync_publish(struct w_sub *sub, struct stasis_message *lib, const struct m_message *m,
+			 unsigned how)
+{
+	bool declined = sub->m.selective && !sub->m.accepts[m->type];
+	int refusal = sync_refusal(sub, declined);
 	struct m_caching *tap;
-	unsigned how = from(4);
-	bool declined;
 	int result;
 
-	if (sub == NULL || message == NULL)
-		return;
-	m = message->m;
-	if (sub->m.ended || (sub->m.executor->closed && (!sub->m.selective ||
-							  sub->m.accepts[m->type]))) {
-		W_EQUAL(sync_call(sub, message->lib, how), -ESHUTDOWN);
+	if (refusal <= 0) {
+		W_EQUAL(sync_call(sub, lib, how), refusal);
 		return;
 	}
-	declined = sub->m.selective && !sub->m.accepts[m->type];
 	world.sync_sub = sub;
 	world.sync_message = m;
 	m_sync_evicted = 0;
 	if (!declined)
 		world.later = sync_later;
-	if (m_taps(sub->m.topic, &tap) == 0)
+	if (world.inside == 0 && m_taps(sub->m.topic, &tap) == 0)
 		w_arm();
-	result = sync_call(sub, message->lib, how);
+	result = sync_call(sub, lib, how);
 	w_disarm();
+	world.sync_sub = NULL;
 	if (world.failed && result == -ENOMEM) {
-		W_TRUE(world.later != NULL);
+		W_TRUE(declined || world.later != NULL);
 		world.later = NULL;
 		return;
 	}
 	if (world.later != NULL)
-		sync_later(&world);
-	world.later = NULL;
+		sync_later_of(sub);
 	if (declined) {
 		w_publish_result(result, m_publish(sub->m.topic, &m, 1));
-	} else if (how == 0 && (world.sync_own || world.failed) && result < 0) {
+	} else if (how == 0 && result < 0) {
 		W_EQUAL(result, -ETIMEDOUT);
+		W_TRUE(world.sync_own);
 		sync_ended(&sub->m, true);
 	} else {
 		w_publish_result(result, world.sync_refused + m_sync_evicted);
 		sync_ended(&sub->m, world.failed);
 	}
+}
+
+static void op_sync(void)
+{
+	struct w_sub *sub = w_pick_sub();
+	struct w_message *message = w_pick_message();
+	unsigned how = from(4);
+
+	if (sub != NULL && message != NULL)
+		sync_publish(sub, message->lib, message->m, how);
+}
+
+void w_sync_own(struct w_sub *sub)
+{
+	struct m_message *m;
+	struct stasis_message *lib;
+
+	/* One at a time, so that it is clear whose is evicted. */
+	if (world.sync_sub != NULL)
+		return;
+	lib = make_own(&m);
+	sync_publish(sub, lib, m, 2);
+	stasis_object_unref(lib);
 }
 
 /* The next operation that can will fail at one of its allocations. */

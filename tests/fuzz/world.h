@@ -34,7 +34,7 @@ struct w_topic {
 	bool held;
 };
 
-enum w_action { W_NOTHING, W_LEAVE, W_PUBLISH, W_ASK, W_ACTIONS };
+enum w_action { W_NOTHING, W_LEAVE, W_PUBLISH, W_ASK, W_RUN, W_SYNC, W_ACTIONS };
 
 struct w_sub {
 	struct m_sub m;
@@ -48,6 +48,8 @@ struct w_sub {
 	enum w_action action;
 	unsigned at;
 	struct w_topic *target;
+	struct w_sub *other;
+	bool running; /* its callback */
 };
 
 struct w_forward {
@@ -107,7 +109,7 @@ struct world {
 
 	/* callbacks */
 	uint64_t n_calls;
-	void (*later)(struct world *world); /* what the model is to do before the next one */
+	void (*later)(void); /* what the model is to do before the next one */
 	struct w_sub *sync_sub;
 	const struct m_message *sync_message;
 	size_t sync_refused;
@@ -201,7 +203,9 @@ void w_channel_free(struct w_channel *channel);
 struct w_message *w_message_of(struct stasis_message *lib, struct m_message *m);
 bool w_options(struct stasis_subscribe_options *options, struct w_sub *sub, bool router);
 struct w_sub *w_free_sub(void);
+/* In callbacks: publish something to a topic, or to a subscription and wait. */
 void w_publish_own(struct w_topic *topic);
+void w_sync_own(struct w_sub *sub);
 /* A subscription has been made. */
 void w_subscribed(struct w_sub *sub, struct stasis_subscription *lib);
 void w_publish_result(long long result, size_t refused);
