@@ -481,8 +481,8 @@ void m_subscribe(struct m_sub *sub)
 	const struct m_message *change = change_new(sub, false);
 	bool may_lose = m_may_lose;
 
-	/* Its own cannot be lost: without it there is no subscription. Whether the queue is too long
-	 * is for the next publisher to see. */
+	/* Its own cannot be lost: without it there is no subscription. Whether the queue is too
+	 * long is for the next publisher to see. */
 	m_may_lose = false;
 	if (accepts(sub, M_TYPE_CHANGE))
 		append(sub, change, 0, false);
