@@ -10,7 +10,7 @@
 
 /* Copies the caller's structure from (NULL: all zero) to ours of size bytes, zero where his ends.
  * 0; -EINVAL when his is too small to have a size; -E2BIG when his is larger and what we do not
- * know is not zero. */
+ * know is not zero, or larger than any such structure will ever be. */
 int sti_options_copy(void *to, size_t size, const void *from);
 
 #endif

@@ -6,7 +6,9 @@
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/mman.h>
 
 struct known {
 	size_t size;
@@ -72,4 +74,22 @@ Test(options, a_newer_one_is_refused_only_when_it_uses_what_is_new)
 	}
 	newer.known.size = offsetof(struct newer, three) + 2;
 	cr_assert_eq(copy(&newer), 0, "the last byte does not belong to it");
+}
+
+Test(options, a_size_beyond_reason_is_refused_unread)
+{
+	static const size_t sizes[] = { 4097, 65536, SIZE_MAX / 2, SIZE_MAX - 7, SIZE_MAX };
+	/* So that there is nothing behind it to look at. */
+	char *pages = mmap(NULL, 2 * 4096, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
+			   0);
+	struct known *last;
+
+	cr_assert_neq(pages, MAP_FAILED);
+	cr_assert_eq(mprotect(pages + 4096, 4096, PROT_NONE), 0);
+	last = (struct known *)(pages + 4096) - 1;
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		last->size = sizes[i];
+		cr_assert_eq(copy(last), -E2BIG, "%zu", sizes[i]);
+	}
+	munmap(pages, 2 * 4096);
 }
