@@ -53,6 +53,9 @@ struct stasis_message_type;
 struct stasis_multi_channel_blob;
 struct stasis_topic;
 
+/* Arrays and objects inside each other, at most, in the JSON of a blob: what jansson parses. */
+#define STASIS_JSON_DEPTH_MAX 2048u
+
 enum stasis_channel_state {
 	STASIS_CHANNEL_DOWN = 0,	/* there and available */
 	STASIS_CHANNEL_RESERVED,	/* there and reserved */
@@ -389,7 +392,7 @@ stasis_channel_snapshot_to_json(const struct stasis_channel_snapshot *snapshot);
  * stasis_channel_blob_create() - a message about a channel, with a JSON object
  * @chan:  the channel, whose snapshot of this moment is attached; NULL: none
  * @type:  what it is; stasis_channel_blob_type_create() makes types with a JSON form
- * @blob:  an object with a string as "type"
+ * @blob:  an object with a string as "type", no deeper than STASIS_JSON_DEPTH_MAX
  *
  * The message's data is a struct stasis_channel_blob. It has a deep copy of @blob: JSON values can
  * be changed at any time, messages cannot. Whoever wants to keep or change the blob that he finds
@@ -437,7 +440,8 @@ STASIS_API struct stasis_message_type *stasis_channel_blob_type_create(const cha
 
 /**
  * stasis_multi_channel_blob_create() - a JSON object for several channels, each in a role
- * @blob:  an object; deeply copied, as by stasis_channel_blob_create()
+ * @blob:  an object, no deeper than STASIS_JSON_DEPTH_MAX; deeply copied, as by
+ *         stasis_channel_blob_create()
  *
  * Made complete by stasis_multi_channel_blob_add_channel(), then given to stasis_message_create(),
  * then not changed any more.
@@ -445,7 +449,7 @@ STASIS_API struct stasis_message_type *stasis_channel_blob_type_create(const cha
  * Ownership:  borrows @blob; the caller gets one reference.
  * Threads:    any thread; @blob must not be changed meanwhile.
  * Progress:   as the allocator.
- * Return:     the multi-channel blob, an object; NULL with errno EINVAL (@blob is not a JSON
+ * Return:     the multi-channel blob, an object; NULL with errno EINVAL (@blob is not such an
  *             object) or ENOMEM (it cannot be copied).
  */
 STASIS_API struct stasis_multi_channel_blob *stasis_multi_channel_blob_create(struct json_t *blob);

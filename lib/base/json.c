@@ -97,6 +97,32 @@ int sti_json_set(json_t *object, const char *key, json_t *value)
 	return result;
 }
 
+bool sti_json_is_shallow(const json_t *value, unsigned depth)
+{
+	bool shallow = true;
+	const char *key;
+	json_t *inner;
+	size_t i;
+
+	if (!json_is_array(value) && !json_is_object(value))
+		return true;
+	if (depth == 0)
+		return false;
+	json_array_foreach(value, i, inner)
+	{
+		if (!shallow)
+			break;
+		shallow = sti_json_is_shallow(inner, depth - 1);
+	}
+	json_object_foreach((json_t *)(uintptr_t)value, key, inner)
+	{
+		if (!shallow)
+			break;
+		shallow = sti_json_is_shallow(inner, depth - 1);
+	}
+	return shallow;
+}
+
 json_t *sti_json_time(const struct timeval *time)
 {
 	char text[96]; /* room for what ints could be */

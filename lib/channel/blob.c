@@ -46,7 +46,8 @@ struct stasis_message *stasis_channel_blob_create(struct stasis_channel *chan,
 	struct stasis_channel_blob *blob;
 	struct stasis_message *message;
 
-	if (type == NULL || !json_is_string(json_object_get(json, "type"))) {
+	if (type == NULL || !json_is_string(json_object_get(json, "type")) ||
+	    !sti_json_is_shallow(json, STASIS_JSON_DEPTH_MAX)) {
 		errno = EINVAL;
 		return NULL;
 	}

@@ -43,7 +43,7 @@ struct stasis_multi_channel_blob *stasis_multi_channel_blob_create(struct json_t
 {
 	struct stasis_multi_channel_blob *blob;
 
-	if (!json_is_object(json)) {
+	if (!json_is_object(json) || !sti_json_is_shallow(json, STASIS_JSON_DEPTH_MAX)) {
 		errno = EINVAL;
 		return NULL;
 	}

@@ -244,3 +244,67 @@ Test(multi_channel_blob, wrong_arguments_are_refused)
 	json_decref(json);
 	json_decref(array);
 }
+
+/* --- depth: what recursion is made of --- */
+
+/* An object that is so many arrays and objects deep. */
+static json_t *deep(unsigned depth)
+{
+	json_t *value = json_array(), *object = json_object();
+
+	for (; depth > 2; depth--) {
+		json_t *outer = json_array();
+
+		json_array_append_new(outer, value);
+		value = outer;
+	}
+	json_object_set_new(object, "type", json_string("deep"));
+	json_object_set_new(object, "value", value);
+	return object;
+}
+
+static void check_depth(json_t *json, bool taken)
+{
+	struct stasis_message_type *type = stasis_channel_blob_type_create("deep");
+	struct stasis_multi_channel_blob *multi;
+	struct stasis_message *message;
+
+	errno = 0;
+	message = stasis_channel_blob_create(NULL, type, json);
+	cr_assert_eq(message != NULL, taken);
+	cr_assert_eq(errno, taken ? 0 : EINVAL);
+	if (taken)
+		json_decref(stasis_message_to_json(message));
+	errno = 0;
+	multi = stasis_multi_channel_blob_create(json);
+	cr_assert_eq(multi != NULL, taken);
+	cr_assert_eq(errno, taken ? 0 : EINVAL);
+	stasis_object_unref(multi);
+	stasis_object_unref(message);
+	stasis_object_unref(type);
+}
+
+Test(channel_blob, takes_what_is_as_deep_as_the_limit_and_no_deeper)
+{
+	static const unsigned depths[] = { 2, 2047, 2048, 2049, 20000 };
+
+	for (size_t i = 0; i < sizeof(depths) / sizeof(depths[0]); i++) {
+		json_t *json = deep(depths[i]);
+
+		check_depth(json, depths[i] <= STASIS_JSON_DEPTH_MAX);
+		json_decref(json);
+	}
+}
+
+Test(channel_blob, that_contains_itself_is_refused)
+{
+	json_t *outer = made("{\"type\":\"deep\"}"), *inner = made("{\"a\":1}");
+
+	json_object_set(outer, "in", inner);
+	json_object_set(inner, "out", outer);
+	json_object_set(inner, "again", outer);
+	check_depth(outer, false);
+	json_object_clear(inner);
+	json_decref(inner);
+	json_decref(outer);
+}
