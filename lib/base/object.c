@@ -10,6 +10,32 @@
 
 #include "base/alloc.h"
 #include "base/callout.h"
+#include "base/census.h"
+
+static enum sti_census census_of(const struct sti_object *object)
+{
+	static const uint8_t counted[] = {
+		[STI_KIND_USER] = STI_CENSUS_NONE,
+		[STI_KIND_MESSAGE] = STI_CENSUS_NONE,
+		[STI_KIND_TYPE] = STI_CENSUS_NONE,
+		[STI_KIND_TOPIC] = STI_CENSUS_TOPIC,
+		[STI_KIND_SUBSCRIPTION] = STI_CENSUS_SUBSCRIPTION,
+		[STI_KIND_EXECUTOR] = STI_CENSUS_EXECUTOR,
+		[STI_KIND_FORWARD] = STI_CENSUS_FORWARD,
+		[STI_KIND_ROUTER] = STI_CENSUS_ROUTER,
+		[STI_KIND_CACHE] = STI_CENSUS_CACHE,
+		[STI_KIND_CACHING_TOPIC] = STI_CENSUS_CACHING_TOPIC,
+	};
+
+	return (enum sti_census)counted[object->kind];
+}
+
+/* Frees the memory of an object that came from the allocator. */
+static void object_free(struct sti_object *object)
+{
+	sti_census_add(census_of(object), -1);
+	sti_free(object);
+}
 
 void *sti_object_new(enum sti_kind kind, enum sti_mem mem, size_t align, size_t size,
 		     void (*destroy)(void *obj))
@@ -23,12 +49,13 @@ void *sti_object_new(enum sti_kind kind, enum sti_mem mem, size_t align, size_t 
 		return NULL;
 	memset((void *)(object + 1), 0, size);
 	sti_object_init(object, kind, mem, destroy);
+	sti_census_add(census_of(object), 1);
 	return object + 1;
 }
 
 void sti_object_dispose(void *obj)
 {
-	sti_free(sti_object_of(obj));
+	object_free(sti_object_of(obj));
 }
 
 static STI_NOINLINE void object_call_destroy(struct sti_object *object)
@@ -49,7 +76,7 @@ void sti_object_destroy(struct sti_object *object, struct sti_slab_pending *pend
 	if (object->destroy != NULL)
 		object_call_destroy(object);
 	if (mem == STI_MEM_HEAP)
-		sti_free(object);
+		object_free(object);
 	else if (mem == STI_MEM_SLAB && pending != NULL)
 		sti_slab_free_later(pending, object);
 	else if (mem == STI_MEM_SLAB)

@@ -7,6 +7,7 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/census.h"
 
 static_assert(sizeof(struct sti_ring) == 2 * STI_CACHELINE, "a ring is two lines and its slots");
 
@@ -47,15 +48,19 @@ static struct sti_ring *ring_new(const struct shape *shape, uint64_t limit)
 
 	ring = sti_alloc_aligned(STI_CACHELINE,
 				 sizeof(*ring) + (sizeof(ring->slots[0]) << shape->order));
-	if (ring != NULL)
+	if (ring != NULL) {
 		ring_init(ring, shape, limit);
+		sti_census_add(STI_CENSUS_RING, 1);
+	}
 	return ring;
 }
 
 static void ring_free(struct sti_ring *ring)
 {
-	if (!ring->embedded)
-		sti_free(ring);
+	if (ring->embedded)
+		return;
+	sti_census_add(STI_CENSUS_RING, -1);
+	sti_free(ring);
 }
 
 static void ring_free_rcu(struct sti_rcu_head *rcu)
