@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../common/random.h"
+
 #define SECONDS_DEFAULT 2.0
 #define SEED_DEFAULT 1u
 #define THREADS_DEFAULT_MIN 16u
@@ -58,22 +60,12 @@ static error_t parse(int key, char *arg, struct argp_state *state)
 
 uint64_t stress_random(uint64_t *state)
 {
-	/* xorshift64* */
-	*state ^= *state >> 12;
-	*state ^= *state << 25;
-	*state ^= *state >> 27;
-	return (*state * UINT64_C(0x2545F4914F6CDD1D)) >> 16;
+	return random_next(state);
 }
 
 uint64_t stress_seed(const struct stress *stress, uint64_t number)
 {
-	/* splitmix64: neighbours become strangers. */
-	uint64_t z = stress->seed * UINT64_C(1000003) + (number + 1) * UINT64_C(0x9E3779B97F4A7C15);
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-	z = (z ^ (z >> 27)) * UINT64_C(0x94D049BB133111EB);
-	z ^= z >> 31;
-	return z != 0 ? z : 1;
+	return random_seed(stress->seed, number);
 }
 
 double stress_now(void)
