@@ -12,7 +12,12 @@
 #include "plant.h"
 
 /* How a datum is carried. */
-enum { FORM_INLINE, FORM_OBJECT, FORM_FOREIGN, FORM_N };
+enum {
+	FORM_INLINE,
+	FORM_OBJECT,
+	FORM_FOREIGN,
+	FORM_N
+};
 
 /* Every so manyth of an author's messages has the time in it. */
 #define TIMED 16u
@@ -79,7 +84,9 @@ struct stasis_message *ss_datum_message(struct ss_author *author, unsigned autho
 		.topic = (uint8_t)topic,
 		.kind = (uint8_t)kind,
 		.depth = (uint8_t)depth,
-		.form = turn % 13 == 0 ? FORM_FOREIGN : turn % 11 == 0 ? FORM_OBJECT : FORM_INLINE,
+		.form = turn % 13 == 0 ? FORM_FOREIGN :
+			turn % 11 == 0 ? FORM_OBJECT :
+					 FORM_INLINE,
 	};
 	struct stasis_message_type *type = ss_kind_type(kind);
 	struct stasis_message *message;
@@ -196,10 +203,9 @@ static void see_turn(struct ss_view *view, const struct ss_datum *datum)
 static void see_number(struct ss_view *view, const struct ss_datum *datum, unsigned paths)
 {
 	const struct ss_place *place = &view->place;
-	struct ss_track *track = &view->tracks[((size_t)datum->author * place->n_topics +
-						datum->topic) *
-						       SS_KINDS +
-					       datum->kind];
+	struct ss_track *track =
+		&view->tracks[((size_t)datum->author * place->n_topics + datum->topic) * SS_KINDS +
+			      datum->kind];
 	unsigned long long number = datum->number, next = track->next;
 
 	if (track->n++ == 0) {
@@ -239,8 +245,7 @@ static void see_datum(struct ss_view *view, const struct ss_datum *datum)
 	}
 	ss_check(!(view->never & (1u << datum->kind)), "filter: %s: a message of kind %u",
 		 view->name, datum->kind);
-	if (view->lossless && view->always == (1u << SS_KINDS) - 1 &&
-	    ss_plant_now(SS_PLANT_LOSS))
+	if (view->lossless && view->always == (1u << SS_KINDS) - 1 && ss_plant_now(SS_PLANT_LOSS))
 		return;
 	if (datum->turn > 0 && ss_plant_now(SS_PLANT_ORDER)) {
 		changed = *datum;

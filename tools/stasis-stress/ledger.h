@@ -117,6 +117,7 @@ struct ss_view {
 	bool distinct;
 	bool selective; /* changes of subscriptions do not come, save the final message */
 	bool lossless;	/* nothing may be dropped */
+	bool routed;	/* what has no route is delivered, but to nobody */
 	uint8_t always; /* bits: kinds accepted all the time */
 	uint8_t never;	/* bits: kinds never accepted */
 	void (*ended)(struct ss_view *view); /* after the final message; may be NULL */

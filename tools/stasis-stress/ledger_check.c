@@ -8,8 +8,8 @@
 typedef unsigned long long ull;
 
 /* Calls f for everything that reaches a view. */
-static void for_each(const struct ss_view *view, void (*f)(struct ss_mark *mark,
-							     const struct ss_count *count))
+static void for_each(const struct ss_view *view,
+		     void (*f)(struct ss_mark *mark, const struct ss_count *count))
 {
 	const struct ss_place *place = &view->place;
 	struct ss_mark *mark = view->marks;
@@ -133,11 +133,12 @@ void ss_view_check(const struct ss_view *view, const struct stasis_stats *stats)
 	struct sums sums;
 
 	if (ss_plant_now(SS_PLANT_STATS))
-		delivered++;
+		delivered--;
 	ss_check(view->n_finals == 1, "final: %s: %llu final messages", view->name,
 		 (ull)view->n_finals);
-	ss_check(delivered == view->n_calls, "stats: %s: %llu delivered, %llu calls seen",
-		 view->name, (ull)delivered, (ull)view->n_calls);
+	ss_check(view->routed ? delivered >= view->n_calls : delivered == view->n_calls,
+		 "stats: %s: %llu delivered, %llu calls seen", view->name, (ull)delivered,
+		 (ull)view->n_calls);
 	ss_check(stats == NULL || stats->depth == 0, "stats: %s: %llu queued at the end",
 		 view->name, stats != NULL ? (ull)stats->depth : 0);
 	ss_check(!view->lossless || dropped == 0, "loss: %s: %llu dropped", view->name,

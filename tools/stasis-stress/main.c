@@ -2,8 +2,8 @@
 /* main.c — stasis-stress: tortures the library, and sees that it survives
  *
  * Round by round: a net is drawn (net.h) and threads let loose on it (role.h); this thread, the
- * controlling one, makes things go wrong when the schedule says so (schedule.h, faults/); then all is
- * taken down, checked (ledger.h, store.h) and counted (memory.h).
+ * controlling one, makes things go wrong when the schedule says so (schedule.h, faults/); then all
+ * is taken down, checked (ledger.h, store.h) and counted (memory.h).
  */
 
 #include <errno.h>
@@ -142,15 +142,16 @@ static void print_json(const struct ss_schedule *schedule, const struct tally *t
 	for (unsigned i = 0; i < SS_FAULTS_N; i++)
 		json_object_set_new(faults, ss_fault(i)->name,
 				    json_integer((json_int_t)ss_fault_count(i)));
-	verdict = json_pack(
-		"{s:b, s:I, s:I, s:I, s:I, s:f, s:I, s:o, s:I, s:s, s:I, s:i, s:s?}", "passed",
-		ss_violations() == 0, "verified", (json_int_t)atomic_load(&ss_n_verified),
-		"published", (json_int_t)tally->n_published, "refused",
-		(json_int_t)tally->n_refused, "rounds", (json_int_t)tally->n_rounds, "seconds",
-		tally->seconds, "violations", (json_int_t)ss_violations(), "faults", faults,
-		"stop_longest_wait_ns", (json_int_t)ss_fault_stop_longest_ns(), "first_violation",
-		ss_violation_first(), "seed", (json_int_t)schedule->options->seed, "threads",
-		(int)schedule->options->threads, "record", record);
+	verdict = json_pack("{s:b, s:I, s:I, s:I, s:I, s:f, s:I, s:o, s:I, s:s, s:I, s:i, s:s?}",
+			    "passed", ss_violations() == 0, "verified",
+			    (json_int_t)atomic_load(&ss_n_verified), "published",
+			    (json_int_t)tally->n_published, "refused", (json_int_t)tally->n_refused,
+			    "rounds", (json_int_t)tally->n_rounds, "seconds", tally->seconds,
+			    "violations", (json_int_t)ss_violations(), "faults", faults,
+			    "stop_longest_wait_ns", (json_int_t)ss_fault_stop_longest_ns(),
+			    "first_violation", ss_violation_first(), "seed",
+			    (json_int_t)schedule->options->seed, "threads",
+			    (int)schedule->options->threads, "record", record);
 	if (verdict == NULL || json_dumpf(verdict, stdout, JSON_INDENT(2)) != 0)
 		ss_die("cannot write the verdict");
 	printf("\n");

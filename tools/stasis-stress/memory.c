@@ -19,6 +19,10 @@
  * subscription or thread of a round. */
 #define BLOCKS_SLACK 16
 
+/* At the mark, nothing may have changed for so many looks, so far apart. */
+#define MARK_QUIET 10
+#define MARK_US 10000u
+
 __thread volatile sig_atomic_t ss_memory_inside;
 static __thread bool spared;
 static __thread uint64_t random_state;
@@ -135,9 +139,26 @@ static void settle(void)
 		sti_heap_deinit(&sti_thread_self()->heap);
 }
 
+/* A figure that changes while anything is still on its way. */
+static int64_t sum_of_all(void)
+{
+	int64_t sum = atomic_load(&memory.blocks) + (int64_t)sti_slab_in_use();
+
+	for (int i = 0; i < STI_CENSUS_N; i++)
+		sum += sti_census_count((enum sti_census)i);
+	return sum;
+}
+
 void ss_memory_mark(void)
 {
-	settle();
+	int64_t before = -1, now;
+
+	for (int quiet = 0; quiet < MARK_QUIET; quiet = now == before ? quiet + 1 : 0) {
+		before = sum_of_all();
+		settle();
+		ss_sleep_us(MARK_US);
+		now = sum_of_all();
+	}
 	memory.blocks_mark = atomic_load(&memory.blocks);
 	for (int i = 0; i < STI_CENSUS_N; i++)
 		memory.census_mark[i] = sti_census_count((enum sti_census)i);

@@ -75,7 +75,9 @@ const struct ss_shape *ss_shape_find(const char *name);
 #define SS_FORWARDS_MAX 128u
 #define SS_SHARES 16u
 
-enum { SS_EXECUTORS = STASIS_WAIT_INLINE + 1 };
+enum {
+	SS_EXECUTORS = STASIS_WAIT_INLINE + 1
+};
 
 struct ss_net;
 struct ss_store;
@@ -116,6 +118,11 @@ struct ss_station {
 	bool congested;
 };
 
+struct ss_ended {
+	struct ss_ended *next;
+	struct stasis_subscription *sub;
+};
+
 struct ss_net {
 	/* const while threads run */
 	const struct ss_shape *shape;
@@ -141,8 +148,11 @@ struct ss_net {
 
 	_Atomic uint64_t n_published; /* relaxed, all that follow: figures */
 	_Atomic uint64_t n_refused;   /* what publishers were told */
-	_Atomic uint64_t n_dropped;   /* what subscriptions have counted of that */
-	_Atomic uint64_t n_unread;    /* subscriptions whose counts nobody could read */
+	/* Subscriptions that have ended, kept until nobody publishes any more: a publisher counts
+	 * what a subscription refused when that may be done already. */
+	_Atomic(struct ss_ended *) ended;
+	_Atomic bool changes_dropped; /* by one that is not selective */
+	_Atomic bool untold;	      /* a result was -ETIMEDOUT, and not how many refused */
 
 	/* Subscriptions that joiners may join. */
 	pthread_mutex_t share_lock;
@@ -180,10 +190,13 @@ unsigned ss_net_publish(struct ss_net *net, unsigned author, unsigned topic, uns
 void ss_net_publish_sync(struct ss_net *net, unsigned author, struct ss_station *station,
 			 unsigned depth, uint64_t *random);
 
-/* What a subscription counts, before its last reference goes: for the sum of all that was refused.
- * counts: it drops nothing but messages. */
+/* Reads what a subscription that is done has counted. counts: it drops nothing but messages, and so
+ * is part of the sum of all that was refused. */
 void ss_net_account(struct ss_net *net, struct stasis_subscription *sub, bool counts,
 		    struct stasis_stats *stats);
+
+/* What those have refused; nobody publishes any more. */
+uint64_t ss_net_sum_refused(struct ss_net *net);
 
 /* Was it for want of memory? Anything else is a violation. */
 bool ss_net_excused(const struct ss_net *net, const char *what, int error);

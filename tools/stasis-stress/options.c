@@ -241,8 +241,8 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		parse_faults(parse, state, arg);
 		break;
 	case KEY_ROUND:
-		options->round_us =
-			(uint64_t)(parse_number(state, "round", arg, 0.05, 86400) * 1e6);
+		options->round_us = (uint64_t)(parse_number(state, "round", arg, 0.05, 86400) *
+					       1e6);
 		parse->round = true;
 		break;
 	case KEY_PATIENCE:
@@ -278,7 +278,8 @@ void ss_options_parse(struct ss_options *options, int argc, char **argv)
 		       "(microseconds since its beginning, fault, arguments). --replay does the "
 		       "same operations again; what the system's scheduler did meanwhile cannot be "
 		       "repeated.\n\n"
-		       "Exit status: 0 passed; 1 an invariant was broken; 2 wrong options, or a file "
+		       "Exit status: 0 passed; 1 an invariant was broken; 2 wrong options, or a "
+		       "file "
 		       "that cannot be read or written; 3 the run hangs.",
 	};
 	struct parse parse = { .options = options };

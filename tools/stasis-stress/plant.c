@@ -55,6 +55,6 @@ void ss_plant_set(enum ss_plant plant)
 bool ss_plant_now(enum ss_plant plant)
 {
 	/* Relaxed: a count. */
-	return planted == plant && atomic_fetch_add_explicit(&chances, 1, memory_order_relaxed) ==
-					   plants[plant].after;
+	return planted == plant &&
+	       atomic_fetch_add_explicit(&chances, 1, memory_order_relaxed) == plants[plant].after;
 }

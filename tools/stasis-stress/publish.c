@@ -13,6 +13,7 @@
 #include "station.h"
 
 #define SYNC_DEPTH_MAX 3u
+#define SETTLE_NS UINT64_C(20000000000)
 
 bool ss_net_excused(const struct ss_net *net, const char *what, int error)
 {
@@ -104,12 +105,14 @@ void ss_net_publish_sync(struct ss_net *net, unsigned author, struct ss_station 
 	result = sync_publish(station->sub, message, random);
 	ss_author_end(self, station->topic, kind, 1, result >= 0 || result == -ETIMEDOUT);
 	stasis_object_unref(message);
-	if (result == -EDEADLK || result == -ETIMEDOUT)
-		count_result(net, result == -ETIMEDOUT, 0);
-	else if (result < 0)
-		ss_net_excused(net, "a synchronous publish", -result);
-	else
+	if (result == -ETIMEDOUT) {
+		atomic_store(&net->untold, true);
+		count_result(net, 1, 0);
+	} else if (result >= 0) {
 		count_result(net, 1, result);
+	} else if (result != -EDEADLK) {
+		ss_net_excused(net, "a synchronous publish", -result);
+	}
 	/* Relaxed: the synchronous publish must have ordered it. */
 	if (result == 0)
 		ss_check(atomic_load_explicit(&station->view->handled[author],
@@ -117,22 +120,57 @@ void ss_net_publish_sync(struct ss_net *net, unsigned author, struct ss_station 
 			 "sync: %s: a publish returned before its callback", station->view->name);
 }
 
+/* Messages that were evicted: those are dropped, and no publisher is told. */
+static uint64_t evicted_of(const struct stasis_subscription *sub)
+{
+	const struct sti_limits *limits = sub->mailbox.limits;
+
+	return limits != NULL ? atomic_load(&limits->evicted) : 0;
+}
+
 void ss_net_account(struct ss_net *net, struct stasis_subscription *sub, bool counts,
 		    struct stasis_stats *stats)
 {
-	const struct sti_limits *limits = sub->mailbox.limits;
-	uint64_t evicted = limits != NULL ? atomic_load(&limits->evicted) : 0;
+	uint64_t end = ss_now_ns() + SETTLE_NS;
+	struct ss_ended *ended;
 
-	*stats = (struct stasis_stats){ 0 };
-	ss_check(stasis_stats_read(sub, stats) == 0, "stats: cannot be read");
-	ss_check(stats->dropped >= evicted, "stats: fewer dropped than evicted");
-	ss_check(stats->published == stats->delivered + evicted + stats->depth,
-		 "stats: %llu queued, %llu delivered, %llu evicted",
-		 (unsigned long long)stats->published, (unsigned long long)stats->delivered,
-		 (unsigned long long)evicted);
-	/* Publishers are not told of changes that are dropped. */
-	if (counts)
-		atomic_fetch_add(&net->n_dropped, stats->dropped - evicted);
-	else if (stats->dropped > evicted)
-		atomic_fetch_add(&net->n_unread, 1);
+	/* A publisher that has evicted may be about to count it. */
+	for (;;) {
+		*stats = (struct stasis_stats){ 0 };
+		ss_check(stasis_stats_read(sub, stats) == 0, "stats: cannot be read");
+		if (stats->depth == 0 || ss_now_ns() > end)
+			break;
+		ss_sleep_us(100);
+	}
+	if (net->starved)
+		return;
+	if (!counts) {
+		/* Publishers are not told of changes that are dropped. */
+		if (stats->dropped > evicted_of(sub))
+			atomic_store(&net->changes_dropped, true);
+		return;
+	}
+	ended = ss_alloc(sizeof(*ended));
+	ended->sub = stasis_object_ref(sub);
+	ended->next = atomic_load(&net->ended);
+	while (!atomic_compare_exchange_weak(&net->ended, &ended->next, ended)) {
+	}
+}
+
+uint64_t ss_net_sum_refused(struct ss_net *net)
+{
+	struct ss_ended *ended = atomic_exchange(&net->ended, NULL);
+	uint64_t sum = 0;
+
+	while (ended != NULL) {
+		struct ss_ended *next = ended->next;
+		struct stasis_stats stats = { 0 };
+
+		stasis_stats_read(ended->sub, &stats);
+		sum += stats.dropped - evicted_of(ended->sub);
+		stasis_object_unref(ended->sub);
+		ss_free(ended);
+		ended = next;
+	}
+	return sum;
 }

@@ -43,9 +43,8 @@ static void write_round(struct ss_schedule *schedule)
 void ss_schedule_note(struct ss_schedule *schedule, const struct ss_op *op)
 {
 	schedule->n_steps++;
-	fprintf(schedule->record,
-		"op %" PRIu64 " %s %" PRIu64 " %" PRIu64 " %" PRIu64 "\n", op->at_us,
-		ss_fault(op->fault)->name, op->args[0], op->args[1], op->args[2]);
+	fprintf(schedule->record, "op %" PRIu64 " %s %" PRIu64 " %" PRIu64 " %" PRIu64 "\n",
+		op->at_us, ss_fault(op->fault)->name, op->args[0], op->args[1], op->args[2]);
 	/* So that it is there whatever happens next. */
 	fflush(schedule->record);
 }
@@ -104,8 +103,7 @@ static void read_head(struct ss_schedule *schedule, struct ss_options *options)
 	char line[LINE_MAX_BYTES], plant[32];
 	int version;
 
-	if (!read_line(schedule, line) ||
-	    sscanf(line, "stasis-stress schedule %d", &version) != 1)
+	if (!read_line(schedule, line) || sscanf(line, "stasis-stress schedule %d", &version) != 1)
 		refuse(schedule, "this is no schedule");
 	if (version != SS_SCHEDULE_VERSION)
 		refuse(schedule, "of another version");
@@ -235,8 +233,9 @@ void ss_schedule_open(struct ss_schedule *schedule, struct ss_options *options)
 			 options->seed, (int)getpid());
 	schedule->record = fopen(record_name, "we");
 	if (schedule->record == NULL && options->record == NULL) {
-		snprintf(record_name, sizeof(record_name), "/tmp/stasis-stress-%" PRIu64
-			 "-%d.schedule", options->seed, (int)getpid());
+		snprintf(record_name, sizeof(record_name),
+			 "/tmp/stasis-stress-%" PRIu64 "-%d.schedule", options->seed,
+			 (int)getpid());
 		schedule->record = fopen(record_name, "we");
 	}
 	if (schedule->record == NULL)

@@ -112,16 +112,8 @@ const struct ss_shape ss_shapes[] = {
 		.graph = SS_GRAPH_RANDOM,
 		.with = SS_WITH_POLICIES | SS_WITH_ROUTERS | SS_WITH_FILTERS | SS_WITH_ECHOES |
 			SS_WITH_SYNC | SS_WITH_CACHE | SS_WITH_EXECUTORS,
-		.weights = { PUBLISHER = 8,
-			     VISITOR = 3,
-			     JOINER = 1,
-			     SYNC = 2,
-			     FORWARDER = 2,
-			     FILTERER = 1,
-			     EXECUTIVE = 2,
-			     WRITER = 3,
-			     READER = 1,
-			     STATIST = 2 },
+		.weights = { PUBLISHER = 8, VISITOR = 3, JOINER = 1, SYNC = 2, FORWARDER = 2,
+			     FILTERER = 1, EXECUTIVE = 2, WRITER = 3, READER = 1, STATIST = 2 },
 	},
 };
 

@@ -59,6 +59,9 @@ static void after_check(struct ss_station *station, const struct ss_datum *datum
 {
 	struct ss_net *net = station->net;
 
+	/* What is published when stations end may reach one and not another. */
+	if (ss_net_stopping(net))
+		return;
 	if (atomic_load_explicit(&station->mischief, memory_order_relaxed) != SS_MISCHIEF_NONE)
 		disturb(station, datum->depth);
 	if (datum->depth >= DEPTH_MAX || datum->turn % ECHO_EVERY != 0)
@@ -147,9 +150,9 @@ static bool may_drop(const struct ss_station *station)
 
 static unsigned draw_executor(const struct ss_net *net, uint64_t *random)
 {
-	if (net->shape->with & SS_WITH_EXECUTORS)
-		return (unsigned)random_below(random, SS_EXECUTORS);
-	return random_below(random, 4) == 0 ? STASIS_WAIT_INLINE : STASIS_WAIT_SPIN_PARK;
+	unsigned drawn = (unsigned)random_below(random, SS_EXECUTORS);
+
+	return net->executors[drawn] != NULL ? drawn : STASIS_WAIT_SPIN_PARK;
 }
 
 static void open_router(struct ss_station *station, uint64_t *random)
@@ -166,7 +169,9 @@ static void open_router(struct ss_station *station, uint64_t *random)
 	for (int i = 0; i < (int)SS_KINDS + 2; i++)
 		station->routes[i] = (struct ss_route){ station, i < (int)SS_KINDS ? i : -1 };
 	/* Without a default the last kind has a route now and then; with one, it has another. */
+	snprintf(station->view->name, sizeof(station->view->name), "router %u", station->index);
 	station->view->selective = false;
+	station->view->routed = true;
 	station->view->always = has_default ? (1u << SS_KINDS) - 1 : (1u << (SS_KINDS - 1)) - 1;
 	station->view->lossless = !station->net->starved;
 	station->router = stasis_message_router_create_with(station->net->topics[station->topic],
@@ -297,8 +302,8 @@ void ss_station_refilter(struct ss_station *station, uint64_t *random)
 									  ss_kind_type(kind));
 			break;
 		case 2:
-			result = stasis_subscription_set_filter(
-				station->sub, STASIS_SUBSCRIPTION_FILTER_NONE);
+			result = stasis_subscription_set_filter(station->sub,
+								STASIS_SUBSCRIPTION_FILTER_NONE);
 			break;
 		default:
 			result = stasis_subscription_set_filter(

@@ -61,9 +61,9 @@ static struct stasis_subscribe_options draw_options(struct ss_slot *slot, struct
 {
 	struct ss_net *net = slot->net;
 	struct stasis_subscribe_options options = {
-		.executor = net->executors[random_below(&slot->random, 3) == 0 ?
-						   STASIS_WAIT_INLINE :
-						   STASIS_WAIT_SPIN_PARK],
+		.executor =
+			net->executors[random_below(&slot->random, 3) == 0 ? STASIS_WAIT_INLINE :
+									     STASIS_WAIT_SPIN_PARK],
 		/* A publish under way may come by one of two ways only. */
 		.distinct = ss_net_is_manifold(net, topic) || random_below(&slot->random, 2) == 0,
 	};

@@ -74,11 +74,10 @@ static _Noreturn void bark(void)
 {
 	struct ss_net *net = watch.net;
 
-	fprintf(stderr, "\nFAILED: the run hangs, %s (round %" PRIu64 ", topology %s, step %" PRIu64
-			")\n",
+	fprintf(stderr,
+		"\nFAILED: the run hangs, %s (round %" PRIu64 ", topology %s, step %" PRIu64 ")\n",
 		atomic_load(&watch.phase), watch.round.number,
-		watch.round.shape != NULL ? watch.round.shape->name : "-",
-		watch.schedule->n_steps);
+		watch.round.shape != NULL ? watch.round.shape->name : "-", watch.schedule->n_steps);
 	for (unsigned i = 0; i < ss_n_slots; i++) {
 		struct ss_slot *slot = &ss_slots[i];
 
@@ -89,8 +88,8 @@ static _Noreturn void bark(void)
 	for (unsigned i = 0; net != NULL && i < net->n_stations; i++) {
 		const struct ss_station *station = &net->stations[i];
 
-		fprintf(stderr, "  %s on topic %u, executor %u: %" PRIu64 " calls%s, %" PRIu64
-				" queued\n",
+		fprintf(stderr,
+			"  %s on topic %u, executor %u: %" PRIu64 " calls%s, %" PRIu64 " queued\n",
 			station->view->name, station->topic, station->executor,
 			atomic_load(&station->view->progress),
 			atomic_load(&station->view->inside) ? ", one now" : "",
@@ -170,7 +169,8 @@ void ss_watch_tell_how(FILE *file, const struct ss_schedule *schedule, const cha
 		round->seed, ss_faults_text(round->faults, faults, sizeof(faults)),
 		schedule->n_steps);
 	fprintf(file,
-		"  the same seed: stasis-stress --seed %" PRIu64 " --threads %u --seconds %g --round %g"
+		"  the same seed: stasis-stress --seed %" PRIu64
+		" --threads %u --seconds %g --round %g"
 		" --faults %s",
 		options->seed, options->threads, options->seconds, (double)options->round_us / 1e6,
 		ss_faults_text(options->faults, faults, sizeof(faults)));

@@ -7,8 +7,8 @@
  */
 
 #include "../memory.h"
-#include "random.h"
 #include "faults.h"
+#include "random.h"
 
 #define NTH_MAX 400u
 

@@ -3,8 +3,8 @@
  *
  * Arguments: which thread (modulo how many there are), how (enum ss_leave). One that is cancelled
  * (deferred) is so at a point of its own or at a cancellation point that the library comes by. The
- * destructors of thread-specific data publish, in several rounds, before and after the library's own
- * record of the thread has gone.
+ * destructors of thread-specific data publish, in several rounds, before and after the library's
+ * own record of the thread has gone.
  */
 
 #include <pthread.h>
@@ -103,7 +103,8 @@ static void inject(struct ss_net *net, const uint64_t *args)
 
 const struct ss_fault ss_fault_exit = {
 	.name = "exit",
-	.doc = "Threads return, exit, are cancelled, and publish from destructors of thread-specific "
+	.doc = "Threads return, exit, are cancelled, and publish from destructors of "
+	       "thread-specific "
 	       "data.",
 	.interval_us = 10000,
 	.init = init,

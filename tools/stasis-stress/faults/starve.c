@@ -23,7 +23,14 @@
 #define SPIN_NS UINT64_C(50000000)
 #define NICE_MAX 10u
 
-enum { SPIN, IDLE, NICE, ONE_CPU, RELIEF, N_WAYS };
+enum {
+	SPIN,
+	IDLE,
+	NICE,
+	ONE_CPU,
+	RELIEF,
+	N_WAYS
+};
 
 static cpu_set_t all_cpus;
 static pthread_t spinners[SPINNERS_MAX];

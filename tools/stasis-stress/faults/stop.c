@@ -3,15 +3,15 @@
  *
  * Arguments: which thread (modulo how many there are), for how many microseconds. A signal finds it
  * at any instruction, in a publish, an unsubscribe, an update of a cache, a worker's loop; its
- * handler waits. Others must get on. A thread inside an allocator, or one that holds a lock of the C
- * library, is let go: everybody needs those.
+ * handler waits. Others must get on. A thread inside an allocator, or one that holds a lock of the
+ * C library, is let go: everybody needs those.
  *
- * A publisher that stands still between reserving a place in a queue and filling it holds that queue
- * up; how long messages have waited at most while a thread stood still is reported, and not
+ * A publisher that stands still between reserving a place in a queue and filling it holds that
+ * queue up; how long messages have waited at most while a thread stood still is reported, and not
  * judged.
  *
- * Sanitizers run code of their own under locks of their own, and ThreadSanitizer puts signals off to
- * its own moments: not there.
+ * Sanitizers run code of their own under locks of their own, and ThreadSanitizer puts signals off
+ * to its own moments: not there.
  */
 
 #include <errno.h>
