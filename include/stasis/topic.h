@@ -222,14 +222,16 @@ STASIS_API int stasis_publish_sync(struct stasis_subscription *sub, struct stasi
  * @timeout:  how long to wait, from now; NULL: for ever
  *
  * With a timeout the callback is left to the executor; inside a callback the calling thread may
- * still come to run it, and take longer.
+ * still come to run it, and take longer. Room is not waited for any longer, either: another
+ * subscription of the topic (STASIS_OVERFLOW_BLOCK) whose queue is full until then does not get the
+ * message, and counts it as dropped.
  *
  * Ownership:  as stasis_publish_sync().
  * Threads:    as stasis_publish_sync().
  * Progress:   blocks until the callback has returned or the time is up.
  * Return:     as stasis_publish_sync(); -ETIMEDOUT: the time is up; the message is published and
  *             @sub will handle it, unless it was still waiting for room
- *             (STASIS_OVERFLOW_BLOCK), in which case all others have it;
+ *             (STASIS_OVERFLOW_BLOCK);
  *             -EINVAL also when @timeout is not a valid time.
  */
 STASIS_API int stasis_publish_sync_timed(struct stasis_subscription *sub,

@@ -115,6 +115,14 @@ struct ss_place ss_net_place(const struct ss_net *net, unsigned topic)
 	};
 }
 
+bool ss_net_may_drop(const struct ss_net *net, enum stasis_overflow overflow)
+{
+	/* A synchronous publish with a timeout does not wait for room any longer than that. */
+	if (overflow == STASIS_OVERFLOW_BLOCK)
+		return net->shape->weights[SS_ROLE_SYNC] > 0;
+	return overflow != STASIS_OVERFLOW_GROW;
+}
+
 bool ss_net_is_manifold(const struct ss_net *net, unsigned topic)
 {
 	for (unsigned from = 0; from < net->n_topics; from++) {

@@ -177,6 +177,9 @@ void ss_net_close(struct ss_net *net);
 /* Where a subscription to a topic stands. */
 struct ss_place ss_net_place(const struct ss_net *net, unsigned topic);
 
+/* May a subscription with this policy, and a capacity, drop anything while there is memory? */
+bool ss_net_may_drop(const struct ss_net *net, enum stasis_overflow overflow);
+
 /* Does anything reach a topic by several paths? */
 bool ss_net_is_manifold(const struct ss_net *net, unsigned topic);
 

@@ -145,7 +145,7 @@ static void draw_queue(struct ss_station *station, uint64_t *random)
 static bool may_drop(const struct ss_station *station)
 {
 	return station->options.capacity > 0 &&
-	       station->options.overflow >= STASIS_OVERFLOW_DROP_NEWEST;
+	       ss_net_may_drop(station->net, station->options.overflow);
 }
 
 static unsigned draw_executor(const struct ss_net *net, uint64_t *random)

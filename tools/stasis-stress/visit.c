@@ -74,7 +74,7 @@ static struct stasis_subscribe_options draw_options(struct ss_slot *slot, struct
 								      STASIS_OVERFLOW_REJECT + 1);
 	}
 	view->distinct = options.distinct;
-	view->lossless = !net->starved && options.overflow <= STASIS_OVERFLOW_BLOCK;
+	view->lossless = !net->starved && !ss_net_may_drop(net, options.overflow);
 	view->selective = !view->lossless || random_below(&slot->random, 2) == 0;
 	for (unsigned i = 0; i < SS_KINDS; i++)
 		types[i] = ss_kind_type(i);
