@@ -169,7 +169,8 @@ int main(int argc, char **argv)
 	ss_options_parse(&options, argc, argv);
 	ss_schedule_open(&schedule, &options);
 	ss_plant_set(SS_PLANT_NONE);
-	ss_memory_init();
+	/* A third: the dog, too, loses its patience. */
+	ss_memory_init(options.patience / 3);
 	warm_up(&options);
 	ss_plant_set(options.plant);
 	ss_faults_init(options.replay != NULL ? ss_faults_fit() : options.faults);

@@ -11,9 +11,6 @@
 #include "random.h"
 #include "sync/rcu.h"
 
-/* What is freed after grace periods, and by threads that are about to end, is waited for. */
-#define SETTLE_NS UINT64_C(20000000000)
-
 /* Blocks that may stay beyond those at the mark: what the library's own threads, liburcu's among
  * them, keep for themselves and make at their first need. Far fewer than one for each message,
  * subscription or thread of a round. */
@@ -34,6 +31,7 @@ static struct {
 	_Atomic uint64_t failures;
 	_Atomic int64_t blocks;
 	_Atomic uint64_t data_made, data_freed;
+	uint64_t settle_ns;
 	int64_t blocks_mark;
 	int64_t census_mark[STI_CENSUS_N];
 } memory;
@@ -96,10 +94,11 @@ static void counting_free(void *ptr)
 	atomic_fetch_sub_explicit(&memory.blocks, 1, memory_order_relaxed);
 }
 
-void ss_memory_init(void)
+void ss_memory_init(double patience)
 {
 	static const struct sti_alloc_ops ops = { .alloc = counting_alloc, .free = counting_free };
 
+	memory.settle_ns = (uint64_t)(patience * 1e9);
 	sti_alloc_set_ops(&ops);
 }
 
@@ -177,7 +176,7 @@ static bool all_gone(void)
 
 void ss_memory_check(void)
 {
-	uint64_t end = ss_now_ns() + SETTLE_NS;
+	uint64_t end = ss_now_ns() + memory.settle_ns;
 	int64_t blocks;
 
 	for (settle(); !all_gone() && ss_now_ns() < end; settle())

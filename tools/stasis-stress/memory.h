@@ -16,8 +16,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Puts the allocator in place, before the library is used. */
-void ss_memory_init(void);
+/* Puts the allocator in place, before the library is used. patience: how many seconds to wait for
+ * what must go. */
+void ss_memory_init(double patience);
 
 /* A thread between these is in an allocator, or holds a lock of the C library: it must not be
  * stopped for long. They nest. */

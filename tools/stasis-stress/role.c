@@ -30,13 +30,13 @@ struct ss_slot *ss_slot_self(void)
 	return self_slot;
 }
 
-/* Keeps publishers from running away from workers. */
-static void keep_pace(struct ss_slot *slot)
+void ss_keep_pace(struct ss_slot *slot)
 {
 	struct ss_net *net = slot->net;
 	uint64_t max = net->scarce ? DEPTH_MAX_SCARCE : DEPTH_MAX;
 	struct ss_station *station = &net->stations[random_below(&slot->random, net->n_stations)];
 
+	ss_doing(slot, "waiting for queues to shorten");
 	for (int i = 0; i < 50 && !ss_net_stopping(net) && ss_station_depth(station) > max; i++)
 		ss_sleep_us(200);
 }
@@ -52,8 +52,7 @@ static void publish(struct ss_slot *slot)
 	ss_doing(slot, "publishing");
 	ss_net_publish(net, slot->index, topic, n, 0, &slot->random);
 	if (random_below(&slot->random, 16) == 0) {
-		ss_doing(slot, "waiting for queues to shorten");
-		keep_pace(slot);
+		ss_keep_pace(slot);
 	}
 	if (random_below(&slot->random, 64) == 0) {
 		struct stasis_topic *asked = net->topics[topic];
@@ -162,8 +161,9 @@ static void start(struct ss_slot *slot)
 
 void ss_role_replace(struct ss_slot *slot)
 {
-	pthread_join(slot->thread, NULL);
-	start(slot);
+	/* Its destructors may still be publishing, and wait for room. */
+	if (pthread_tryjoin_np(slot->thread, NULL) == 0)
+		start(slot);
 }
 
 /* Shares the threads out by weight: no role that has one goes without, while there are threads. */

@@ -49,7 +49,10 @@ void ss_roles_start(struct ss_net *net);
 void ss_roles_join(void);
 void ss_roles_free(void);
 
-/* Puts a new thread in the place of one that has gone. */
+/* Keeps whoever makes messages from running away from workers. */
+void ss_keep_pace(struct ss_slot *slot);
+
+/* Puts a new thread in the place of one that has gone, if it has gone for good. */
 void ss_role_replace(struct ss_slot *slot);
 
 const char *ss_role_name(enum ss_role_kind role);

@@ -34,6 +34,7 @@ struct watcher {
 	char name[24];
 	bool lossy;  /* drops */
 	bool stated; /* began with the state */
+	bool stays;  /* to the end: what it has seen last is compared with the cache */
 	struct stasis_subscription *sub;
 	_Atomic int refs;
 	_Atomic int inside; /* relaxed: must order nothing */
@@ -151,7 +152,7 @@ static void see_update(struct watcher *watcher, const struct stasis_cache_update
 
 	ss_check(update->type == snap_type, "stray: %s: an update of another type", watcher->name);
 	watcher->n_updates++;
-	if (!watcher->lossy && ss_plant_now(SS_PLANT_CHAIN))
+	if (known && watcher->stays && !watcher->lossy && ss_plant_now(SS_PLANT_CHAIN))
 		return;
 	if ((known || watcher->stated) && old_key != watcher->last[snap->number]) {
 		watcher->n_breaks++;
@@ -238,6 +239,7 @@ static void watcher_open(struct ss_store *store, int which)
 						    stasis_caching_get_topic(store->caching);
 
 	watcher->lossy = options.overflow >= STASIS_OVERFLOW_DROP_NEWEST;
+	watcher->stays = true;
 	watcher->stated = which == STATED;
 	watcher->sub = which == STATED ? stasis_caching_subscribe_with_state(store->caching, watch,
 									     watcher, &options) :

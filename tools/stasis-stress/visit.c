@@ -218,6 +218,8 @@ static void visit_and_leave(struct ss_slot *slot)
 
 void ss_visit(struct ss_slot *slot)
 {
+	/* Changes are queued beyond a capacity, so that publishers would wait for ever. */
+	ss_keep_pace(slot);
 	if (random_below(&slot->random, 8) == 0) {
 		visit_and_leave(slot);
 		/* They wait for messages; as many as there may be at once are enough. */
@@ -253,7 +255,7 @@ void ss_forward_somewhere(struct ss_slot *slot)
 {
 	struct ss_net *net = slot->net;
 	unsigned from = (unsigned)random_below(&slot->random, net->n_topics);
-	struct stasis_topic *annex = stasis_topic_create("annex");
+	struct stasis_topic *annex;
 	struct ss_view *view = make_view(net, from, "annex", slot->index);
 	struct stasis_message_type *types[SS_KINDS];
 	struct stasis_subscribe_options options = draw_options(slot, view, from, types);
@@ -261,8 +263,10 @@ void ss_forward_somewhere(struct ss_slot *slot)
 	struct stasis_forward *forward = NULL;
 	struct stasis_stats stats;
 
+	ss_keep_pace(slot);
 	ss_doing(slot, "making a forward");
 	/* Changes of others come along the forward. */
+	annex = stasis_topic_create("annex");
 	if (annex != NULL)
 		sub = stasis_subscribe_with(annex, receive, view, &options);
 	if (sub == NULL) {
@@ -343,6 +347,7 @@ void ss_run_executor(struct ss_slot *slot)
 	/* What comes after the shutdown is refused. */
 	view->selective = true;
 	view->lossless = false;
+	ss_keep_pace(slot);
 	ss_doing(slot, "making an executor");
 	executor = stasis_executor_create(&(struct stasis_executor_options){
 		.wait = waits[random_below(&slot->random, 4)],
