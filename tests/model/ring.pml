@@ -8,8 +8,8 @@
  *   consumer   sti_mpsc_take, and the part of sti_mpsc_rest that goes to the next ring; one thread
  *   counter    sti_mpsc_pushed, with COUNTED
  * The rest of sti_mpsc_rest, by which the owner gives an empty ring up, is in handover.pml; here
- * the consumer simply waits. It also waits at a hole: a slot reserved by a producer that has
- * stopped before filling it. sti_mpsc_push takes fewer looks than sti_mpsc_push_n, and nothing
+ * the consumer simply waits. It also waits at a hole, a slot reserved by a producer that has stopped
+ * before filling it; that it may take it over is in takeover.pml. sti_mpsc_push takes fewer looks than sti_mpsc_push_n, and nothing
  * else, so only the long way is modelled, for one item.
  *
  * Spin explores every interleaving of sequentially consistent steps. One statement or atomic block
