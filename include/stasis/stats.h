@@ -5,9 +5,10 @@
 /* stasis/stats.h — what happened, read without stopping the bus
  *
  * Overview   One function fills in one structure for any topic, subscription or executor. Counters
- *            start at 0 with the handle and never go back. They are kept where the work is done, by
- *            the thread that does it, so a reading taken while messages flow is a little behind and
- *            its fields are not of one instant; when nothing flows it is exact.
+ *            start at 0 with the handle and never go back, but for what taken_over says. They are
+ *            kept where the work is done, by the thread that does it, so a reading taken while
+ *            messages flow is a little behind and its fields are not of one instant; when nothing
+ *            flows it is exact.
  * Threads    Any thread at any time, also inside callbacks.
  */
 
@@ -52,6 +53,10 @@ struct stasis_stats {
 	uint64_t blocked;	/*   S    times a publisher has waited for room */
 	uint64_t congested;	/*   S    1 while the queue is too long for its watermarks */
 	uint64_t forwards;	/* T      forwards that lead from it to others, at this moment */
+	uint64_t taken_over;	/*   S    places in the queue that were taken from publishers who
+				 *        had stopped just before they filled them: those queue
+				 *        their messages once more when they go on, and until then
+				 *        these do not count as published, though they may have */
 };
 
 /**

@@ -55,7 +55,10 @@ static void subscription_read(const struct stasis_subscription *sub, struct stas
 	if (mailbox->limits != NULL)
 		settled += figure(&mailbox->limits->evicted);
 	sti_rcu_read_lock();
-	stats->published = sti_mpsc_pushed(&mailbox->head) + sti_mpsc_is_closed(&mailbox->tail);
+	/* Also first: a place that was taken over is not a message. */
+	stats->taken_over = sti_mpsc_taken_over(&mailbox->head);
+	stats->published = sti_mpsc_pushed(&mailbox->head) - stats->taken_over +
+			   sti_mpsc_is_closed(&mailbox->tail);
 	sti_rcu_read_unlock();
 	stats->depth = stats->published - settled;
 	stats->depth_max = figure(&mailbox->depth_max);

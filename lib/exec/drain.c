@@ -39,12 +39,12 @@ static bool target_reached(struct drain_target *target)
 {
 	const struct sti_mailbox *mailbox = target->mailbox;
 
-	if (target->closed) {
-		/* A1: pairs with R1 where DONE is set. */
-		return atomic_load_explicit(&mailbox->flags, memory_order_acquire) &
-		       STI_MAILBOX_DONE;
-	}
-	return sti_mailbox_has_settled(mailbox, target->pushed, &target->seen);
+	/* A1: pairs with R1 where DONE is set. Nothing comes after the end, also when something
+	 * that was meant has been refused at last: see "Take-over" in ring/ring.h. */
+	if (atomic_load_explicit(&mailbox->flags, memory_order_acquire) & STI_MAILBOX_DONE)
+		return true;
+	return !target->closed &&
+	       sti_mailbox_has_settled(mailbox, target->pushed, &target->seen);
 }
 
 static struct drain_target *drain_targets(struct stasis_executor *executor, size_t *np)
@@ -181,7 +181,7 @@ static bool mailbox_rests(const struct sti_mailbox *mailbox)
 	/* S6: if it has not moved, the one who let go finds that too, or has found it. */
 	word = atomic_load_explicit(&ring->tail, memory_order_seq_cst);
 	sti_rcu_read_unlock();
-	return idle_at != STI_RING_IDLE_NONE && word == idle_at << STI_RING_POS_SHIFT;
+	return sti_ring_is_at_rest(idle_at, word);
 }
 
 static bool members_rest(void *arg)

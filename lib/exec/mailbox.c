@@ -130,12 +130,13 @@ bool sti_mailbox_has_settled(const struct sti_mailbox *mailbox, uint64_t pushed,
 	uint64_t delivered = atomic_load_explicit(&mailbox->delivered, memory_order_acquire);
 	uint64_t taken;
 
-	if (mailbox->limits == NULL)
-		return delivered >= pushed;
 	sti_rcu_read_lock();
-	taken = sti_mpsc_pushed(&mailbox->head);
-	taken -= sti_mpsc_depth(&mailbox->head);
+	/* After delivered: no more than what both were at one moment. */
+	taken = mailbox->limits == NULL ? delivered + sti_mpsc_skipped(&mailbox->head) :
+					  sti_mpsc_taken(&mailbox->head);
 	sti_rcu_read_unlock();
+	if (mailbox->limits == NULL)
+		return taken >= pushed;
 	if (taken < pushed)
 		return false;
 	/* All that is meant has been taken, or evicted; the last may be in its callback, until

@@ -37,6 +37,16 @@ static bool take_shared(struct sti_ring *ring, void **itemp)
 	}
 }
 
+/* Nothing is pushed into a remainder: room in it is for the ring behind. */
+static void remainder_lend(struct sti_ring *ring, uint64_t pos)
+{
+	/* Relaxed, both: written by the consumer, before he came here. */
+	struct sti_ring *next = atomic_load_explicit(&ring->next, memory_order_relaxed);
+	uint64_t end = sti_ring_pos(atomic_load_explicit(&ring->tail, memory_order_relaxed));
+
+	sti_ring_lend(next, end - pos);
+}
+
 bool sti_mpsc_take_one(struct sti_mpsc_head *head, void **itemp)
 {
 	/* Relaxed: see sti_mpsc_take(). */
@@ -44,7 +54,7 @@ bool sti_mpsc_take_one(struct sti_mpsc_head *head, void **itemp)
 	uint64_t pos = head->pos;
 	uintptr_t word;
 
-	if (ring->take_evicts)
+	if (ring->evicts)
 		return take_shared(ring, itemp);
 	/* A1: the item's contents; pairs with R1 in sti_ring_fill(). */
 	word = atomic_load_explicit(&ring->slots[pos & ring->take_mask], memory_order_acquire);
@@ -55,6 +65,8 @@ bool sti_mpsc_take_one(struct sti_mpsc_head *head, void **itemp)
 	/* S5: the slot is read before it may be reused, and the room is there before the consumer
 	 * looks who waits for it; pairs with A2 and S7 in ring_room(). */
 	atomic_store_explicit(&ring->head, pos + 1, memory_order_seq_cst);
+	if (sti_unlikely(ring->lends))
+		remainder_lend(ring, pos + 1);
 	return true;
 }
 
@@ -63,9 +75,9 @@ enum sti_evict sti_mpsc_evict(struct sti_mpsc_tail *tail, void **itemp)
 	/* A4: see sti_mpsc_push(). */
 	struct sti_ring *ring = atomic_load_explicit(&tail->ring, memory_order_acquire);
 
-	stasis_assert(ring->evicts);
 	for (;;) {
-		/* A8: before tail, so that the distance is never negative. */
+		/* A8: before tail, so that the distance is never negative, and so that the ring is
+		 * seen to be closed if it is shut. */
 		uint64_t pos = atomic_load_explicit(&ring->head, memory_order_acquire);
 		/* S1: at least as new as what filled the queue. */
 		uint64_t end = atomic_load_explicit(&ring->tail, memory_order_seq_cst);
@@ -73,7 +85,14 @@ enum sti_evict sti_mpsc_evict(struct sti_mpsc_tail *tail, void **itemp)
 
 		if (end & STI_RING_FINAL)
 			return STI_EVICT_ENDED;
-		if (sti_ring_pos(end) - pos < ring->capacity)
+		if (end & STI_RING_CLOSED) {
+			ring = sti_ring_follow(tail, ring);
+			continue;
+		}
+		stasis_assert_slow(ring->evicts);
+		/* S7: pairs with S6 in sti_ring_lend(). */
+		if (sti_ring_pos(end) - pos <
+		    atomic_load_explicit(&ring->limit, memory_order_seq_cst))
 			return STI_EVICT_ROOM;
 		/* A1: the item's contents; pairs with R1 in sti_ring_fill(). */
 		word = atomic_load_explicit(&ring->slots[pos & ring->mask], memory_order_acquire);

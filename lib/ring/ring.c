@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ring/ring.c — the slow paths of the queue: full, closed, empty. The design is in ring.h. */
+/* ring/ring.c — the slow paths of the queue: full, closed, empty. The design is in ring.h. The one
+ * at a hole is in takeover.c. */
 
 #include "ring/ring.h"
 
@@ -11,14 +12,7 @@
 
 static_assert(sizeof(struct sti_ring) == 2 * STI_CACHELINE, "a ring is two lines and its slots");
 
-/* What the rings of a queue have in common. */
-struct shape {
-	unsigned order;
-	uint32_t capacity; /* 0: not bounded */
-	bool evicts;
-};
-
-static void ring_init(struct sti_ring *ring, const struct shape *shape, uint64_t limit)
+static void ring_init(struct sti_ring *ring, const struct sti_ring_shape *shape, uint64_t limit)
 {
 	unsigned order = shape->order;
 
@@ -27,22 +21,26 @@ static void ring_init(struct sti_ring *ring, const struct shape *shape, uint64_t
 	atomic_init(&ring->head_cache, 0);
 	atomic_init(&ring->idle_at, STI_RING_IDLE_NONE);
 	atomic_init(&ring->next, NULL);
+	atomic_init(&ring->takeover, NULL);
 	atomic_init(&ring->head, 0);
 	ring->mask = ((uint64_t)1 << order) - 1;
 	ring->order = order;
 	ring->take_mask = ring->mask;
-	ring->take_order = order;
+	ring->take_order = (uint8_t)order;
 	ring->capacity = shape->capacity;
 	atomic_init(&ring->limit, limit);
 	ring->evicts = shape->evicts;
-	ring->take_evicts = shape->evicts;
+	ring->lends = false;
 	ring->base = 0;
+	ring->skipped = 0;
+	ring->skipping = 0;
+	ring->hole_tick = 0;
 	ring->embedded = false;
 	for (uint64_t i = 0; i <= ring->mask; i++)
 		atomic_init(&ring->slots[i], 0);
 }
 
-static struct sti_ring *ring_new(const struct shape *shape, uint64_t limit)
+struct sti_ring *sti_ring_new(const struct sti_ring_shape *shape, uint64_t limit)
 {
 	struct sti_ring *ring;
 
@@ -55,7 +53,7 @@ static struct sti_ring *ring_new(const struct shape *shape, uint64_t limit)
 	return ring;
 }
 
-static void ring_free(struct sti_ring *ring)
+void sti_ring_free(struct sti_ring *ring)
 {
 	if (ring->embedded)
 		return;
@@ -65,11 +63,17 @@ static void ring_free(struct sti_ring *ring)
 
 static void ring_free_rcu(struct sti_rcu_head *rcu)
 {
-	ring_free(sti_container_of(rcu, struct sti_ring, rcu));
+	sti_ring_free(sti_container_of(rcu, struct sti_ring, rcu));
+}
+
+void sti_ring_retire(struct sti_ring *ring)
+{
+	if (!ring->embedded)
+		sti_rcu_call(&ring->rcu, ring_free_rcu);
 }
 
 static int queue_init(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head,
-		      const struct shape *shape, void *embedded)
+		      const struct sti_ring_shape *shape, void *embedded)
 {
 	uint64_t limit = shape->capacity != 0 ? shape->capacity : (uint64_t)1 << shape->order;
 	struct sti_ring *ring;
@@ -79,11 +83,12 @@ static int queue_init(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head,
 		ring_init(ring, shape, limit);
 		ring->embedded = true;
 	} else {
-		ring = ring_new(shape, limit);
+		ring = sti_ring_new(shape, limit);
 		if (ring == NULL)
 			return -ENOMEM;
 	}
-	atomic_init(&ring->idle_at, 0);
+	/* At rest at 0. */
+	atomic_init(&ring->idle_at, 1);
 	atomic_init(&head->ring, ring);
 	atomic_init(&head->left, 0);
 	head->pos = 0;
@@ -94,7 +99,7 @@ static int queue_init(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head,
 int sti_mpsc_init(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head, unsigned order,
 		  void *embedded)
 {
-	struct shape shape = { .order = order };
+	struct sti_ring_shape shape = { .order = order };
 
 	stasis_assert(order >= STI_RING_ORDER_MIN);
 	stasis_assert(order <= STI_RING_ORDER_MAX);
@@ -105,7 +110,7 @@ int sti_mpsc_init(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head, unsign
 int sti_mpsc_init_bounded(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head, uint64_t capacity,
 			  bool evicts, void *embedded)
 {
-	struct shape shape = {
+	struct sti_ring_shape shape = {
 		.order = STI_RING_ORDER_MIN,
 		.capacity = (uint32_t)capacity,
 		.evicts = evicts,
@@ -138,7 +143,7 @@ void sti_mpsc_start_at(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head, u
 	atomic_store_explicit(&ring->head_cache, pos, memory_order_relaxed);
 	atomic_store_explicit(&ring->head, pos, memory_order_relaxed);
 	if (atomic_load_explicit(&ring->idle_at, memory_order_relaxed) != STI_RING_IDLE_NONE)
-		atomic_store_explicit(&ring->idle_at, pos, memory_order_relaxed);
+		atomic_store_explicit(&ring->idle_at, pos + 1, memory_order_relaxed);
 	head->pos = pos;
 	/* Modulo 2^64: what was pushed is what tail has moved. */
 	ring->base = 0 - pos;
@@ -152,7 +157,7 @@ void sti_mpsc_deinit(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head)
 	while (ring != NULL) {
 		struct sti_ring *next = atomic_load_explicit(&ring->next, memory_order_relaxed);
 
-		ring_free(ring);
+		sti_ring_free(ring);
 		ring = next;
 	}
 	atomic_init(&head->ring, NULL);
@@ -162,11 +167,14 @@ void sti_mpsc_deinit(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head)
 /* Out of line: rare. Whoever moves idle_at to NONE is responsible for the consumer. */
 enum sti_push sti_ring_claim(struct sti_ring *ring, uint64_t idle_at)
 {
-	/* S4: takes over what the consumer left at S3; one of claim and rest wins. */
-	bool won = atomic_compare_exchange_strong_explicit(&ring->idle_at, &idle_at,
-							   STI_RING_IDLE_NONE, memory_order_seq_cst,
-							   memory_order_relaxed);
+	bool won;
 
+	/* The consumer is at work, and never comes back to rest here. */
+	if (idle_at == STI_RING_IDLE_TAKEN)
+		return STI_PUSH_OK;
+	/* S4: takes over what the consumer left at S3; one of claim and rest wins. */
+	won = atomic_compare_exchange_strong_explicit(&ring->idle_at, &idle_at, STI_RING_IDLE_NONE,
+						      memory_order_seq_cst, memory_order_relaxed);
 	return won ? STI_PUSH_WAKE : STI_PUSH_OK;
 }
 
@@ -181,19 +189,31 @@ static unsigned grown_order(unsigned order)
 static struct sti_ring *ring_new_behind(const struct sti_ring *ring)
 {
 	bool bounded = ring->capacity != 0;
-	struct shape shape = {
+	struct sti_ring_shape shape = {
 		.order = bounded ? ring->order : grown_order(ring->order),
 		.capacity = ring->capacity,
 	};
 
 	stasis_assert(!ring->evicts);
-	return ring_new(&shape, bounded ? 0 : (uint64_t)1 << shape.order);
+	return sti_ring_new(&shape, bounded ? 0 : (uint64_t)1 << shape.order);
+}
+
+struct sti_ring *sti_ring_link(struct sti_ring *ring, struct sti_ring *fresh)
+{
+	struct sti_ring *next = NULL;
+
+	/* R3: the new ring is initialized; pairs with A3 wherever next is followed, and here. */
+	if (atomic_compare_exchange_strong_explicit(&ring->next, &next, fresh, memory_order_release,
+						    memory_order_acquire /* A3 */))
+		return fresh;
+	sti_ring_free(fresh);
+	return next;
 }
 
 /* Links another ring behind a full one and closes it. 0 or -ENOMEM; the ring is open then. */
 static int ring_grow(struct sti_ring *ring)
 {
-	/* A3: pairs with R3 just below. */
+	/* A3: pairs with R3 just above. */
 	struct sti_ring *next = atomic_load_explicit(&ring->next, memory_order_acquire);
 
 	if (next == NULL) {
@@ -201,21 +221,16 @@ static int ring_grow(struct sti_ring *ring)
 
 		if (fresh == NULL)
 			return -ENOMEM;
-		/* R3: the new ring is initialized; pairs with A3 wherever next is followed. */
-		if (!atomic_compare_exchange_strong_explicit(&ring->next, &next, fresh,
-							     memory_order_release,
-							     memory_order_relaxed))
-			ring_free(fresh);
+		sti_ring_link(ring, fresh);
 	}
 	/* S1: closed only now that next is there, so CLOSED without FINAL implies next. */
 	atomic_fetch_or_explicit(&ring->tail, STI_RING_CLOSED, memory_order_seq_cst);
 	return 0;
 }
 
-/* The ring after a closed one. Moves the queue's ring pointer along, if it is still here. */
-static struct sti_ring *ring_follow(struct sti_mpsc_tail *tail, struct sti_ring *ring)
+struct sti_ring *sti_ring_follow(struct sti_mpsc_tail *tail, struct sti_ring *ring)
 {
-	/* A3: pairs with R3 in ring_grow(). */
+	/* A3: pairs with R3 in sti_ring_link(). */
 	struct sti_ring *next = atomic_load_explicit(&ring->next, memory_order_acquire);
 
 	stasis_assert(next != NULL);
@@ -289,7 +304,7 @@ static uint64_t reserve(struct pushing *push, uint64_t n, uint64_t *posp)
 		if (word & STI_RING_CLOSED) {
 			/* Those who filled this ring may have stopped before they claimed. */
 			push->result |= sti_ring_wake(ring, pos);
-			push->ring = ring_follow(push->tail, ring);
+			push->ring = sti_ring_follow(push->tail, ring);
 			continue;
 		}
 		room = ring_room(ring, pos, ring_limit(ring, push->how), needed);
@@ -315,6 +330,26 @@ static uint64_t reserve(struct pushing *push, uint64_t n, uint64_t *posp)
 	}
 }
 
+/* Fills what has been reserved. How many of the items stay: the others have to be pushed again. */
+static uint64_t fill(struct pushing *push, uint64_t pos, void *const *items, uint64_t n)
+{
+	struct sti_ring *ring = push->ring;
+	uint64_t idle_at;
+
+	for (uint64_t i = 0; i < n; i++)
+		sti_ring_fill(ring, pos + i, items[i]);
+	/* F1: see sti_ring_put(). */
+	atomic_signal_fence(memory_order_seq_cst);
+	/* S2: as in sti_ring_wake(). */
+	idle_at = atomic_load_explicit(&ring->idle_at, memory_order_seq_cst);
+	if (sti_likely(idle_at > pos + n))
+		return n;
+	if (idle_at == STI_RING_IDLE_TAKEN)
+		return sti_ring_settle(ring, pos, n);
+	push->result |= sti_ring_claim(ring, idle_at);
+	return n;
+}
+
 enum sti_push sti_mpsc_push_n(struct sti_mpsc_tail *tail, void *const *items, size_t n,
 			      enum sti_mpsc_how how, size_t *pushedp)
 {
@@ -333,13 +368,26 @@ enum sti_push sti_mpsc_push_n(struct sti_mpsc_tail *tail, void *const *items, si
 
 		if (take == 0)
 			break;
-		for (uint64_t i = 0; i < take; i++)
-			sti_ring_fill(push.ring, pos + i, items[done + i]);
-		done += take;
-		push.result |= sti_ring_wake(push.ring, pos + take - 1);
+		done += fill(&push, pos, &items[done], take);
+		/* All or none: there was room for all. */
+		if (done > 0 && how == STI_MPSC_WHOLE)
+			push.how = STI_MPSC_FORCE;
 	}
 	*pushedp = done;
 	return push.result;
+}
+
+/* Out of line: rare. What sti_ring_put() has found in idle_at is not that all is well. */
+enum sti_push sti_ring_put_slow(struct sti_mpsc_tail *tail, struct sti_ring *ring, uint64_t pos,
+				void *item, uint64_t idle_at)
+{
+	size_t pushed;
+
+	if (idle_at != STI_RING_IDLE_TAKEN)
+		return sti_ring_claim(ring, idle_at);
+	if (sti_ring_settle(ring, pos, 1) == 1)
+		return STI_PUSH_OK;
+	return sti_mpsc_push_n(tail, &item, 1, STI_MPSC_FIT, &pushed);
 }
 
 enum sti_push sti_mpsc_close(struct sti_mpsc_tail *tail)
@@ -356,7 +404,7 @@ enum sti_push sti_mpsc_close(struct sti_mpsc_tail *tail)
 			return result | STI_PUSH_ENDED;
 		if (word & STI_RING_CLOSED) {
 			result |= sti_ring_wake(ring, sti_ring_pos(word));
-			ring = ring_follow(tail, ring);
+			ring = sti_ring_follow(tail, ring);
 			continue;
 		}
 		/* S1: nothing is reserved after this; pairs with S3 in sti_mpsc_rest(). Not a
@@ -369,34 +417,40 @@ enum sti_push sti_mpsc_close(struct sti_mpsc_tail *tail)
 	}
 }
 
+void sti_ring_lend(struct sti_ring *next, uint64_t left)
+{
+	/* S6: pairs with S7 in ring_limit(). */
+	atomic_store_explicit(&next->limit, left < next->capacity ? next->capacity - left : 0,
+			      memory_order_seq_cst);
+}
+
 /* Leaves an emptied, closed ring for the next. */
 static void head_advance(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head,
-			 struct sti_ring *ring)
+			 struct sti_ring *ring, uint64_t pos)
 {
-	struct sti_ring *next = ring_follow(tail, ring);
+	struct sti_ring *next = sti_ring_follow(tail, ring);
 	/* Relaxed: only the consumer writes it; a figure. */
 	uint64_t left = atomic_load_explicit(&head->left, memory_order_relaxed);
 
 	atomic_store_explicit(&head->left, left + 1, memory_order_relaxed);
-	next->base = ring->base + head->pos;
+	next->base = ring->base + pos;
+	next->skipped = ring->skipped + ring->skipping;
 	head->pos = 0;
 	/* R6: the new ring's base before its address; pairs with A6 in sti_mpsc_pushed(). */
 	atomic_store_explicit(&head->ring, next, memory_order_release);
-	if (next->capacity != 0) {
-		/* S6: room for ordinary pushes, now that nothing is before this ring; pairs with S7
-		 * in ring_limit(). */
-		atomic_store_explicit(&next->limit, next->capacity, memory_order_seq_cst);
-	}
+	/* Room for ordinary pushes, now that nothing is before this ring. */
+	if (next->capacity != 0)
+		sti_ring_lend(next, 0);
 	/* Freed after a grace period: producers that loaded the ring's address may still read its
-	 * tail and next. None of them can store to it: it is closed, and its slots are filled. */
-	if (!ring->embedded)
-		sti_rcu_call(&ring->rcu, ring_free_rcu);
+	 * tail and next. None of them can store to it: it is closed, and its slots are filled, or
+	 * it is a remainder. */
+	sti_ring_retire(ring);
 }
 
 /* The consumer's position. */
 static uint64_t head_pos(const struct sti_mpsc_head *head, struct sti_ring *ring)
 {
-	if (sti_likely(!ring->take_evicts))
+	if (sti_likely(!ring->evicts))
 		return head->pos;
 	/* A8: producers move it too; pairs with S5 in sti_mpsc_evict(). */
 	return atomic_load_explicit(&ring->head, memory_order_acquire);
@@ -412,7 +466,7 @@ static enum sti_rest ring_next(struct sti_ring *ring, uint64_t pos)
 	if (sti_ring_is_filled(ring->take_order, pos, slot))
 		return STI_REST_MORE;
 	/* A8: or it has been evicted, and the slot is of another lap. */
-	if (ring->take_evicts && atomic_load_explicit(&ring->head, memory_order_acquire) != pos)
+	if (ring->evicts && atomic_load_explicit(&ring->head, memory_order_acquire) != pos)
 		return STI_REST_MORE;
 	return STI_REST_HOLE;
 }
@@ -422,12 +476,13 @@ enum sti_rest sti_mpsc_rest(struct sti_mpsc_tail *tail, struct sti_mpsc_head *he
 	/* Relaxed: see sti_mpsc_take(). */
 	struct sti_ring *ring = atomic_load_explicit(&head->ring, memory_order_relaxed);
 	uint64_t pos = head_pos(head, ring);
-	uint64_t expected = pos;
+	uint64_t expected = pos + 1;
+	enum sti_rest found;
 	uint64_t word;
 
 	/* S3: let go, and only then look whether a push came before it was visible; pairs with S1
 	 * and S2. From here to S4, head may belong to somebody else. */
-	atomic_store_explicit(&ring->idle_at, pos, memory_order_seq_cst);
+	atomic_store_explicit(&ring->idle_at, pos + 1, memory_order_seq_cst);
 	/* S3: the second half. */
 	word = atomic_load_explicit(&ring->tail, memory_order_seq_cst);
 	if (word == pos << STI_RING_POS_SHIFT)
@@ -436,11 +491,15 @@ enum sti_rest sti_mpsc_rest(struct sti_mpsc_tail *tail, struct sti_mpsc_head *he
 	if (!atomic_compare_exchange_strong_explicit(&ring->idle_at, &expected, STI_RING_IDLE_NONE,
 						     memory_order_seq_cst, memory_order_relaxed))
 		return STI_REST_GONE;
-	if (sti_ring_pos(word) != pos)
-		return ring_next(ring, pos);
+	if (sti_ring_pos(word) != pos) {
+		found = ring_next(ring, pos);
+		if (found == STI_REST_HOLE && sti_ring_wait_at_hole(tail, head, ring, pos))
+			found = STI_REST_MORE;
+		return found;
+	}
 	if (word & STI_RING_FINAL)
 		return STI_REST_FINAL;
-	head_advance(tail, head, ring);
+	head_advance(tail, head, ring, pos);
 	return STI_REST_MORE;
 }
 
@@ -453,32 +512,69 @@ uint64_t sti_mpsc_pushed(const struct sti_mpsc_head *head)
 	while (ring != NULL) {
 		/* A7: a push that happens before this call is counted; it reserved at S1. */
 		pushed += sti_ring_pos(atomic_load_explicit(&ring->tail, memory_order_acquire));
-		/* A3: pairs with R3 in ring_grow(). */
+		/* A3: pairs with R3 in sti_ring_link(). */
 		ring = atomic_load_explicit(&ring->next, memory_order_acquire);
 	}
 	return pushed;
 }
 
-uint64_t sti_mpsc_depth(const struct sti_mpsc_head *head)
+uint64_t sti_mpsc_taken(const struct sti_mpsc_head *head)
 {
 	/* A6: see sti_mpsc_pushed(). */
 	struct sti_ring *ring = atomic_load_explicit(&head->ring, memory_order_acquire);
-	uint64_t depth = 0;
+	/* A8, S7: after what the caller has told the consumer. */
+	uint64_t pos = atomic_load_explicit(&ring->head, memory_order_seq_cst) & ~STI_RING_SHUT;
 
-	while (ring != NULL) {
-		/* A7, S1: as in sti_mpsc_pushed(), and after what the caller has told publishers;
-		 * before A8. */
-		uint64_t word = atomic_load_explicit(&ring->tail, memory_order_seq_cst);
-		/* A8, S7: after tail, so that there were at least as many in the ring just now; and
-		 * after what the caller has told the consumer. */
-		uint64_t pos = atomic_load_explicit(&ring->head, memory_order_seq_cst);
+	return ring->base + pos - ring->skipping;
+}
 
-		if (sti_ring_pos(word) > pos)
-			depth += sti_ring_pos(word) - pos;
-		/* A3: pairs with R3 in ring_grow(). */
-		ring = atomic_load_explicit(&ring->next, memory_order_acquire);
+uint64_t sti_mpsc_taken_over(const struct sti_mpsc_head *head)
+{
+	/* A6: see sti_mpsc_pushed(). */
+	struct sti_ring *ring = atomic_load_explicit(&head->ring, memory_order_acquire);
+
+	return ring->skipped + ring->skipping;
+}
+
+uint64_t sti_mpsc_skipped(const struct sti_mpsc_head *head)
+{
+	/* A6: see sti_mpsc_pushed(). */
+	return atomic_load_explicit(&head->ring, memory_order_acquire)->skipped;
+}
+
+/* Items in a ring. */
+static uint64_t ring_depth(const struct sti_ring *ring)
+{
+	/* A7, S1: as in sti_mpsc_pushed(), and after what the caller has told publishers; before
+	 * A8. */
+	uint64_t word = atomic_load_explicit(&ring->tail, memory_order_seq_cst);
+	/* A8, S7: after tail, so that there were at least as many in the ring just now; and after
+	 * what the caller has told the consumer. */
+	uint64_t pos = atomic_load_explicit(&ring->head, memory_order_seq_cst) & ~STI_RING_SHUT;
+
+	return sti_ring_pos(word) > pos ? sti_ring_pos(word) - pos : 0;
+}
+
+uint64_t sti_mpsc_depth(const struct sti_mpsc_head *head)
+{
+	/* A6: see sti_mpsc_pushed(). */
+	struct sti_ring *first = atomic_load_explicit(&head->ring, memory_order_acquire);
+
+	for (;;) {
+		struct sti_ring *ring = first;
+		uint64_t depth = 0;
+
+		/* A3: pairs with R3 in sti_ring_link(). */
+		while ((ring = atomic_load_explicit(&ring->next, memory_order_acquire)) != NULL)
+			depth += ring_depth(ring);
+		/* Last: what is taken there makes room behind. */
+		depth += ring_depth(first);
+		/* A6: who takes a hole over gives its room away only after he has gone on. */
+		ring = atomic_load_explicit(&head->ring, memory_order_acquire);
+		if (sti_likely(ring == first))
+			return depth;
+		first = ring;
 	}
-	return depth;
 }
 
 bool sti_mpsc_is_closed(const struct sti_mpsc_tail *tail)
@@ -490,7 +586,7 @@ bool sti_mpsc_is_closed(const struct sti_mpsc_tail *tail)
 		/* A7: as in sti_mpsc_pushed(). */
 		if (atomic_load_explicit(&ring->tail, memory_order_acquire) & STI_RING_FINAL)
 			return true;
-		/* A3: pairs with R3 in ring_grow(). */
+		/* A3: pairs with R3 in sti_ring_link(). */
 		ring = atomic_load_explicit(&ring->next, memory_order_acquire);
 	}
 	return false;

@@ -21,7 +21,8 @@
  *
  * Producer  reserve: CAS on tail, from position t to t + 1, while neither CLOSED nor full
  *           fill:    store the item in slot t
- *           claim:   if idle_at <= t, CAS idle_at to NONE; the winner must schedule the consumer
+ *           claim:   if idle_at <= t, CAS idle_at to NONE; the winner must schedule the consumer.
+ *                    If idle_at is TAKEN: settle, see "Take-over"
  *   full:     next is linked (CAS from NULL), then CLOSED is set, then the queue's ring pointer
  *             moves on. Every producer that finds the ring full does all three; no step waits.
  * Consumer  take:    read slots while their parity is this lap's; then publish head
@@ -45,7 +46,7 @@
  *   sti_mpsc_take_one(), and a sti_mpsc_rest() that says MORE, for it may have entered a ring.
  *   After either the consumer looks, sequentially consistent, whether somebody waits.
  *
- *   A queue that evicts is a single ring for ever, and a full one makes room by giving up its
+ *   A queue that evicts does not grow at all, and a full one makes room by giving up its
  *   oldest item: producers take from the consumer's end. So everybody takes by CAS on head, after
  *   reading the slot: if that was a slot of a later lap, head has moved, and the CAS fails. head
  *   never passes tail, for nobody takes from a slot that is not filled. The consumer rests at the
@@ -53,8 +54,54 @@
  *   have pushed what is in the queue may claim, being at or behind it; and tail equals idle_at only
  *   if head does.
  *
+ * Take-over
+ *   A producer that stops between reserve and fill leaves a hole, which the consumer cannot pass.
+ *   When he has waited there for STI_RING_PATIENCE_NS he
+ *     close    links a ring behind this one, unless there is one, and sets CLOSED: no slot of this
+ *              ring is ever used again, so a late store does no harm, and tail stands still;
+ *     publish  stores the address of the verdicts, one for each position from his own to tail, all
+ *              UNDECIDED, and then TAKEN to idle_at;
+ *     barrier  membarrier(2): each thread passes a full barrier;
+ *     decide   looks at every slot, from the last to the first. If it is not filled, a CAS of the
+ *              verdict from UNDECIDED to TAKEN decides that it never will be;
+ *     go on    copies what is filled into a ring of his own, the remainder, which is closed (and
+ *              FINAL, if this one was), takes that ring's place and leads to the next. The old ring
+ *              is retired as if it had been emptied.
+ *   A producer, having filled all the slots that he has reserved at once, looks at idle_at, as
+ *   ever. TAKEN is less than anything that he compares it with, so finding out costs nothing more.
+ *   Then, for each of his positions, from the first to the last, he sets the verdict from UNDECIDED
+ *   to FILLED by a CAS, and when one is TAKEN he pushes that item, and those after it, once more.
+ *   If the queue has ended or is full meanwhile, the push ends as a push does that comes then.
+ *
+ *   Either the consumer's look sees the slot filled, or the producer's load of idle_at sees TAKEN:
+ *   the barrier was before the load, or after the store. So nobody leaves a slot behind that the
+ *   other does not know of; where both know, the CAS has one winner.
+ *
+ *   What stays of a batch is its beginning. Let k come before m in it. If m is delivered because
+ *   the consumer saw it filled, k was filled before it, and he looks at k later: k is delivered. If
+ *   it is because the producer's CAS won at m, the producer had won at k, or k was seen filled.
+ *
+ *   An item that is pushed again is behind all that others have pushed meanwhile. Its own push has
+ *   not returned, so nothing that its thread pushes later, and nothing that anybody pushes who
+ *   knows of it, is ahead of it.
+ *
+ *   A bounded queue: the new ring's limit is the capacity less what is left before it, and grows
+ *   with every item taken of that. A batch that goes in whole and was cut is forced in, for there
+ *   was room for it. One that evicts: SHUT is set in head before the verdicts, and from then on the
+ *   items of this ring are the consumer's alone; others evict from the new one. Until the remainder
+ *   has been taken, that is not always the oldest, and if the remainder fills the capacity, or the
+ *   consumer is just closing the ring, it is as at a hole.
+ *
+ *   Counting: positions count, whether items were delivered from them or not, so what has been
+ *   pushed never goes back and has a meaning for who waits until the consumer is past it. How many
+ *   of them were taken over is counted beside.
+ *
+ *   Without memory, or where the kernel has no membarrier or it is forbidden, the hole is waited
+ *   for.
+ *
  * If this thread stops
- *   after reserving            a hole, see below. Who would evict is told, and refuses his message
+ *   after reserving            a hole: it holds up the consumer until he takes it over. Who would
+ *                              evict is told, and refuses his message
  *   after filling              any later push claims, and so does one that finds the queue full
  *   after linking a ring       whoever finds the old ring full closes it; an ordinary push finds it
  *                              at its limit and is refused, as before
@@ -66,10 +113,10 @@
  *                              the consumer is stopped, and the queue with it
  *   after entering a ring,     ordinary pushes are refused: likewise
  *   before setting its limit
+ *   in a take-over             pushes go on, into the next ring; nobody takes
  *
- * A producer that stops between reserve and fill leaves a hole: the consumer cannot pass it, other
- * producers and other queues are not concerned. A producer that stops between fill and claim delays
- * nothing once another has pushed: any producer may claim for an earlier position.
+ * A producer that stops between fill and claim delays nothing once another has pushed: any producer
+ * may claim for an earlier position.
  *
  * Threads: any number of threads push, evict and close, inside an RCU read section; take and rest
  *          are for the one consumer (who that is passes from thread to thread by claims); rest
@@ -97,16 +144,25 @@
  *   S4  CAS idle_at to NONE         claim, rest: one winner. It passes the consumer's private state
  *                                   from the one who rested (S3 releases) to the one who claimed.
  *   S5  store / CAS ring->head      take_one, evict: the slot is read before it may be reused (A2),
- *                                   and room is published (S7)
- *   S6  store limit                 take     -> S7
+ *                                   and room is published (S7); take-over: after SHUT nobody evicts
+ *   S6  store limit                 take, take-over -> S7
  *   S7  load ring->head, limit      push: sequentially consistent, so that one who has counted
  *                                   himself as waiting finds the room made at S5 or S6, or is found
  *                                   by the consumer, who looks after it
- * Linearization: push at S1; a take stops at the first slot not yet filled. A push that finds the
- *           queue full: at S7, since tail is the same before and after. evict: at S5, and the queue
- *           is full then, since head is as it was before tail was loaded.
- * Progress: push is lock-free (a failed CAS means that another push succeeded); take and rest are
- *           wait-free. evict, and take_one of a queue that evicts, are lock-free: a failed CAS
+ *   R7  store-release takeover      take-over -> A9  the verdicts
+ *   A9  load-acquire takeover       settle   <- R7, after it has seen TAKEN (S2, S3)
+ *   S8  CAS a verdict               settle, take-over: one winner; what was filled before FILLED
+ *                                   is seen by who finds it
+ *   F1  slot (R1), then idle_at     fill     } for the compiler; for the processor F2 is there: one
+ *   F2  TAKEN (S3), barrier, slots  take-over} of the two sees what the other stored
+ * Linearization: push at S1, at its last one if it is pushed again; a take stops at the first slot
+ *           not yet filled. A push that finds the queue full: at S7, since tail is the same before
+ *           and after. evict: at S5, and the queue is full then, since head is as it was before
+ *           tail was loaded.
+ * Progress: push is lock-free (a failed CAS means that another push succeeded, and who pushes again
+ *           does so because the consumer has gone on); take is wait-free, and so is rest, but for a
+ *           take-over, whose CAS on tail fails when another push succeeds, which the ring's size
+ *           bounds. evict, and take_one of a queue that evicts, are lock-free: a failed CAS
  *           means that another has taken the item.
  */
 
@@ -126,15 +182,45 @@
 #define STI_RING_POS_SHIFT 2
 #define STI_RING_ONE (UINT64_C(1) << STI_RING_POS_SHIFT)
 
+/* idle_at: where the consumer rests, plus 1; or one of these. */
 #define STI_RING_IDLE_NONE UINT64_MAX
+#define STI_RING_IDLE_TAKEN UINT64_C(0)
+
+/* In head: no longer for those who evict. */
+#define STI_RING_SHUT (UINT64_C(1) << 63)
 
 #define STI_RING_ORDER_MIN 3u  /* 8 slots: one line */
 #define STI_RING_ORDER_MAX 24u /* 128 MiB */
 /* Growth multiplies by 4 up to this order; beyond it, further rings of the same size are linked. */
 #define STI_RING_ORDER_GROW_MAX 18u
 
+/* An unbounded queue goes on with no larger ring than that after a take-over: a larger one takes
+ * too long to make. */
+#define STI_RING_ORDER_BEHIND_MAX 12u
+
+/* So long the consumer waits at a hole. A bounded queue needs a ring of its own size to go on, and
+ * waits as long again for each 2^16 slots of it. */
+#define STI_RING_PATIENCE_NS 50000u
+#define STI_RING_PATIENCE_ORDER 16u
+
 /* How many slots ahead of a push its line is fetched for writing. */
 #define STI_RING_PREFETCH 24u
+
+/* What became of the positions that were taken over at once. Made with CLOSED set, so that there
+ * are no more of them; freed a grace period after the ring was left. */
+struct sti_takeover {
+	struct sti_rcu_head rcu;
+	uint64_t first;
+	uint64_t n;
+	_Atomic uint8_t verdicts[];
+};
+
+/* A position is decided once, from UNDECIDED. */
+enum sti_verdict {
+	STI_VERDICT_UNDECIDED,
+	STI_VERDICT_FILLED, /* by its producer: the consumer delivers it */
+	STI_VERDICT_TAKEN,  /* by the consumer: the producer pushes it again */
+};
 
 struct sti_ring {
 	/* any thread: atomic. The consumer comes here only to rest. */
@@ -142,23 +228,35 @@ struct sti_ring {
 	_Atomic uint64_t head_cache; /* a head seen by some producer; never ahead of head */
 	_Atomic uint64_t idle_at;
 	_Atomic(struct sti_ring *) next;
+	_Atomic(struct sti_takeover *) takeover; /* set before idle_at is TAKEN */
 	/* const after init; once for each side: the consumer must not touch the producers' line */
 	uint64_t mask;
 	uint32_t order;
 	uint32_t capacity; /* 0: not bounded */
-	/* atomic: set once, by the consumer, in a ring that a forced push has linked */
+	/* atomic: set by the consumer, in a ring that follows another */
 	_Atomic uint64_t limit;
-	/* const after init */
-	bool evicts;
 
 	/* consumer only; producers read it once a lap, and take from a queue that evicts */
 	alignas(STI_CACHELINE) _Atomic uint64_t head;
-	uint64_t base; /* pushes into the rings before this one; set before it becomes head->ring */
+	/* set before it becomes head->ring: pushes into the rings before this one, and how many of
+	 * them were taken over */
+	uint64_t base;
+	uint64_t skipped;
+	uint32_t skipping; /* of a remainder: taken over where it comes from, and not in skipped */
+	uint8_t take_order;
+	bool embedded; /* part of something else: freed with it, not here */
+	bool evicts;   /* head may move without the consumer */
+	bool lends;    /* a remainder of a bounded queue: room here is room in the next ring */
 	uint64_t take_mask;
-	uint32_t take_order;
-	bool embedded;	  /* part of something else: freed with it, not here */
-	bool take_evicts; /* head may move without the consumer */
-	struct sti_rcu_head rcu;
+	union {
+		/* the consumer's, while he is here: the hole that he waits at, and since when */
+		struct {
+			uint64_t hole;
+			uint64_t hole_tick; /* 0: none */
+		};
+		/* afterwards: to free it */
+		struct sti_rcu_head rcu;
+	};
 
 	alignas(STI_CACHELINE) _Atomic uintptr_t slots[];
 };
@@ -172,7 +270,7 @@ struct sti_mpsc_tail {
 struct sti_mpsc_head {
 	_Atomic(struct sti_ring *) ring;
 	_Atomic uint64_t left; /* rings left behind: a figure */
-	uint64_t pos; /* next position to take in ring; of a queue that evicts: not used */
+	uint64_t pos; /* next position to take in ring; of a ring that evicts: not used */
 };
 
 /* What a push left to do and what became of it; bits. */
@@ -234,7 +332,8 @@ void sti_mpsc_start_at(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head, u
 /* Frees the rings, at once: nobody may be inside a push. Items left in them are not looked at. */
 void sti_mpsc_deinit(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head);
 
-/* Pushes n items in order; *pushedp says how many went in before a refusal. */
+/* Pushes n items in order; *pushedp says how many went in before a refusal. Of a WHOLE batch that
+ * is none, or all unless the queue ends or memory runs out in the middle of a take-over. */
 enum sti_push sti_mpsc_push_n(struct sti_mpsc_tail *tail, void *const *items, size_t n,
 			      enum sti_mpsc_how how, size_t *pushedp);
 
@@ -254,14 +353,27 @@ enum sti_evict sti_mpsc_evict(struct sti_mpsc_tail *tail, void **itemp);
 /* Lets go of an empty queue, or says why not. */
 enum sti_rest sti_mpsc_rest(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head);
 
-/* Items ever pushed; any thread, inside an RCU read section. Every push that happens before the
- * call is counted. */
+/* Positions ever reserved: items pushed, and those whose place was taken over. Never goes back.
+ * Every push that happens before the call is counted. This and the next: any thread, inside an RCU
+ * read section. */
 uint64_t sti_mpsc_pushed(const struct sti_mpsc_head *head);
+
+/* Of these, how many the consumer has taken, or has gone past, or producers have evicted:
+ * what was pushed before has been taken, too. Nothing beyond the ring he is at is counted. */
+uint64_t sti_mpsc_taken(const struct sti_mpsc_head *head);
+
+/* Of these, places taken over: all of them, and those among what sti_mpsc_taken() counts. */
+uint64_t sti_mpsc_taken_over(const struct sti_mpsc_head *head);
+uint64_t sti_mpsc_skipped(const struct sti_mpsc_head *head);
 
 /* Items queued now: pushed, and neither taken nor evicted. Any thread, inside an RCU read section.
  * Exact while nobody pushes or takes; else what is taken during the call may be missing, so it is
  * never more than a capacity that no forced push has exceeded. */
 uint64_t sti_mpsc_depth(const struct sti_mpsc_head *head);
+
+/* So long consumers wait at a hole before they take it over, in nanoseconds; UINT64_MAX: for ever.
+ * For tests. */
+void sti_ring_set_patience(uint64_t ns);
 
 /* Has the queue been ended? Any thread, inside an RCU read section. */
 bool sti_mpsc_is_closed(const struct sti_mpsc_tail *tail);
@@ -291,6 +403,13 @@ static inline bool sti_ring_is_filled(uint32_t order, uint64_t pos, uintptr_t wo
 	return ((word ^ sti_ring_parity(order, pos)) & 1) == 0;
 }
 
+/* Does the consumer rest, and is nothing in the ring, by these two words of it? */
+static inline bool sti_ring_is_at_rest(uint64_t idle_at, uint64_t tail_word)
+{
+	return idle_at != STI_RING_IDLE_NONE && idle_at != STI_RING_IDLE_TAKEN &&
+	       tail_word == (idle_at - 1) << STI_RING_POS_SHIFT;
+}
+
 enum sti_push sti_ring_claim(struct sti_ring *ring, uint64_t idle_at);
 
 /* Becomes responsible for the consumer if it rests at or before pos. */
@@ -299,40 +418,66 @@ static inline enum sti_push sti_ring_wake(struct sti_ring *ring, uint64_t pos)
 	/* S2: after the push (S1) in the single order; pairs with S3 in sti_mpsc_rest(). */
 	uint64_t idle_at = atomic_load_explicit(&ring->idle_at, memory_order_seq_cst);
 
-	return sti_likely(idle_at > pos) ? STI_PUSH_OK : sti_ring_claim(ring, idle_at);
+	return sti_likely(idle_at > pos + 1) ? STI_PUSH_OK : sti_ring_claim(ring, idle_at);
+}
+
+enum sti_push sti_ring_put_slow(struct sti_mpsc_tail *tail, struct sti_ring *ring, uint64_t pos,
+				void *item, uint64_t idle_at);
+
+/* The second half of a push: fills the position that has been reserved. */
+static inline enum sti_push sti_ring_put(struct sti_mpsc_tail *tail, struct sti_ring *ring,
+					 uint64_t pos, void *item)
+{
+	uint64_t idle_at;
+
+	sti_ring_fill(ring, pos, item);
+	if ((pos & 7) == 0)
+		sti_prefetch_write(&ring->slots[(pos + STI_RING_PREFETCH) & ring->mask]);
+	/* F1: the compiler, too, leaves the store before the load; for the processor the consumer
+	 * sees to it, by F2 in sti_ring_take_over(). */
+	atomic_signal_fence(memory_order_seq_cst);
+	/* S2: as in sti_ring_wake(). */
+	idle_at = atomic_load_explicit(&ring->idle_at, memory_order_seq_cst);
+	return sti_likely(idle_at > pos + 1) ? STI_PUSH_OK :
+					       sti_ring_put_slow(tail, ring, pos, item, idle_at);
+}
+
+/* The first half of a push, where nothing stands in its way. False: the ring is closed or looks
+ * full. */
+static inline bool sti_ring_reserve(struct sti_ring *ring, uint64_t *posp)
+{
+	for (;;) {
+		/* Relaxed: only the CAS decides. */
+		uint64_t word = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+
+		*posp = sti_ring_pos(word);
+		/* A5: slots below head_cache have been read by the consumer; pairs with R5. The
+		 * limit relaxed: an old one is less, and then sti_mpsc_push_n() looks. */
+		if (sti_unlikely((word & STI_RING_CLOSED) ||
+				 *posp - atomic_load_explicit(&ring->head_cache,
+							      memory_order_acquire) >=
+					 atomic_load_explicit(&ring->limit, memory_order_relaxed)))
+			return false;
+		/* S1: pairs with S3 in sti_mpsc_rest(). */
+		if (sti_likely(atomic_compare_exchange_weak_explicit(
+			    &ring->tail, &word, word + STI_RING_ONE, memory_order_seq_cst,
+			    memory_order_relaxed)))
+			return true;
+		sti_backoff();
+	}
 }
 
 /* Pushes one item, whose address has bit 0 clear. Inside an RCU read section. */
 static inline enum sti_push sti_mpsc_push(struct sti_mpsc_tail *tail, void *item)
 {
-	/* A4: the ring is initialized; pairs with R4 in sti_mpsc_grow() and sti_mpsc_init(). */
+	/* A4: the ring is initialized; pairs with R4 in sti_ring_follow() and sti_mpsc_init(). */
 	struct sti_ring *ring = atomic_load_explicit(&tail->ring, memory_order_acquire);
-	uint64_t word, pos;
+	uint64_t pos;
 	size_t pushed;
 
-	for (;;) {
-		/* Relaxed: only the CAS decides. */
-		word = atomic_load_explicit(&ring->tail, memory_order_relaxed);
-		pos = sti_ring_pos(word);
-		/* A5: slots below head_cache have been read by the consumer; pairs with R5. The
-		 * limit relaxed: an old one is 0, and then sti_mpsc_push_n() looks. */
-		if (sti_unlikely((word & STI_RING_CLOSED) ||
-				 pos - atomic_load_explicit(&ring->head_cache,
-							    memory_order_acquire) >=
-					 atomic_load_explicit(&ring->limit, memory_order_relaxed)))
-			return sti_mpsc_push_n(tail, &item, 1, STI_MPSC_FIT, &pushed);
-		/* S1: pairs with S3 in sti_mpsc_rest(). */
-		if (sti_likely(atomic_compare_exchange_weak_explicit(
-			    &ring->tail, &word, word + STI_RING_ONE, memory_order_seq_cst,
-			    memory_order_relaxed)))
-			break;
-		sti_backoff();
-	}
-
-	sti_ring_fill(ring, pos, item);
-	if ((pos & 7) == 0)
-		sti_prefetch_write(&ring->slots[(pos + STI_RING_PREFETCH) & ring->mask]);
-	return sti_ring_wake(ring, pos);
+	if (sti_unlikely(!sti_ring_reserve(ring, &pos)))
+		return sti_mpsc_push_n(tail, &item, 1, STI_MPSC_FIT, &pushed);
+	return sti_ring_put(tail, ring, pos, item);
 }
 
 /* Takes up to max items that are filled and consecutive. */
@@ -364,5 +509,39 @@ static inline size_t sti_mpsc_take(struct sti_mpsc_head *head, void **items, siz
 	}
 	return n;
 }
+
+/* --- between the files of this folder --- */
+
+/* What the rings of a queue have in common. */
+struct sti_ring_shape {
+	unsigned order;
+	uint32_t capacity; /* 0: not bounded */
+	bool evicts;
+};
+
+/* NULL: no memory. */
+struct sti_ring *sti_ring_new(const struct sti_ring_shape *shape, uint64_t limit);
+
+/* At once, and once everybody has gone who may be looking at it. Not if it is embedded. */
+void sti_ring_free(struct sti_ring *ring);
+void sti_ring_retire(struct sti_ring *ring);
+
+/* Links a fresh ring, unless there is one already. Returns the next ring. */
+struct sti_ring *sti_ring_link(struct sti_ring *ring, struct sti_ring *fresh);
+
+/* The ring after a closed one. Moves the queue's ring pointer along, if it is still here. */
+struct sti_ring *sti_ring_follow(struct sti_mpsc_tail *tail, struct sti_ring *ring);
+
+/* Room in the next ring of a bounded queue, if so many items are left before it. */
+void sti_ring_lend(struct sti_ring *next, uint64_t left);
+
+/* The consumer has found the position at which he is reserved and not filled. True: it was taken
+ * over, he is at another ring, and there may be something to take. */
+bool sti_ring_wait_at_hole(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head,
+			   struct sti_ring *ring, uint64_t pos);
+
+/* The producer's part of it: n positions have been filled, and idle_at is TAKEN. How many of them
+ * stay; the others are to be pushed again. */
+uint64_t sti_ring_settle(struct sti_ring *ring, uint64_t pos, uint64_t n);
 
 #endif

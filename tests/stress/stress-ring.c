@@ -2,11 +2,14 @@
 /* stress-ring.c — the ring alone: small rings, growth, lapping, a close that races
  *
  * All threads push into one queue, in single pushes and in batches. Whoever is told to wake the
- * consumer becomes the consumer. At some random push a thread closes the queue; when all have been
- * refused, what each producer got in is compared with what came out, and a new queue begins.
+ * consumer becomes the consumer. It takes holes over after the usual time, or at once, or never: a
+ * producer may then find its place gone at any push. At some random push a thread closes the queue;
+ * when all have been refused, what each producer got in is compared with what came out, and a new
+ * queue begins.
  */
 
 #include <sched.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "ring/ring.h"
@@ -31,6 +34,7 @@ static struct {
 	uint64_t *next;
 	uint64_t n_finals;
 	uint64_t n_after_final;
+	uint64_t n_taken_over; /* of all queues */
 	/* chosen by thread 0 between the barriers */
 	uint64_t n_items; /* at most, per producer */
 	uint64_t window;  /* a producer's items in flight at most: small ones never grow the ring */
@@ -98,7 +102,19 @@ static void consume(void)
 	}
 }
 
-static bool push(struct producer *producer, size_t n)
+/* A push whose thread gives its CPU away between the two halves. */
+static enum sti_push push_slowly(void *item)
+{
+	struct sti_ring *at = atomic_load(&ring.tail.ring);
+	uint64_t pos;
+
+	if (!sti_ring_reserve(at, &pos))
+		return sti_mpsc_push(&ring.tail, item);
+	sched_yield();
+	return sti_ring_put(&ring.tail, at, pos, item);
+}
+
+static bool push(struct producer *producer, size_t n, bool slowly)
 {
 	void *items[BATCH_MAX];
 	enum sti_push result;
@@ -108,7 +124,7 @@ static bool push(struct producer *producer, size_t n)
 		items[i] = &producer->items[producer->n_accepted + i];
 	sti_rcu_read_lock();
 	if (n == 1)
-		result = sti_mpsc_push(&ring.tail, items[0]);
+		result = slowly ? push_slowly(items[0]) : sti_mpsc_push(&ring.tail, items[0]);
 	else
 		result = sti_mpsc_push_n(&ring.tail, items, n, STI_MPSC_FIT, &pushed);
 	sti_rcu_read_unlock();
@@ -148,30 +164,46 @@ static void produce(struct stress_thread *self, struct producer *producer)
 								   memory_order_relaxed) >=
 		       ring.window)
 			sched_yield();
-		open = push(producer, n);
+		open = push(producer, n, stress_below(self, 64) == 0);
 	}
 	close_queue();
-	stress_check(!push(producer, 1), "a push after the close was accepted");
+	stress_check(!push(producer, 1, false), "a push after the close was accepted");
 	self->n_ops += producer->n_accepted;
 }
 
 /* All threads have left the queue that ends here. */
 static void check_queue(const struct stress *stress)
 {
-	for (unsigned i = 0; i < stress->n_threads; i++)
+	uint64_t accepted = 0, pushed, taken_over;
+
+	for (unsigned i = 0; i < stress->n_threads; i++) {
 		stress_check(ring.next[i] == ring.producers[i].n_accepted,
 			     "producer %u: %llu pushed, %llu taken", i,
 			     (unsigned long long)ring.producers[i].n_accepted,
 			     (unsigned long long)ring.next[i]);
+		accepted += ring.producers[i].n_accepted;
+	}
 	stress_check(ring.n_finals == 1, "%llu ends", (unsigned long long)ring.n_finals);
 	stress_check(ring.n_after_final == 0, "items after the end");
 	stress_check(atomic_load(&ring.n_closed) == 1, "closed %llu times",
 		     (unsigned long long)atomic_load(&ring.n_closed));
+	sti_rcu_read_lock();
+	taken_over = sti_mpsc_taken_over(&ring.head);
+	pushed = sti_mpsc_pushed(&ring.head);
+	sti_rcu_read_unlock();
+	stress_check(pushed == accepted + taken_over,
+		     "%llu pushed, %llu counted, %llu of them taken over",
+		     (unsigned long long)accepted, (unsigned long long)pushed,
+		     (unsigned long long)taken_over);
+	ring.n_taken_over += taken_over;
 	sti_mpsc_deinit(&ring.tail, &ring.head);
 }
 
 static void open_queue(struct stress_thread *self)
 {
+	static const uint64_t patience_ns[] = { 0, 0, STI_RING_PATIENCE_NS, UINT64_MAX };
+
+	sti_ring_set_patience(patience_ns[stress_below(self, 4)]);
 	if (sti_mpsc_init(&ring.tail, &ring.head, STI_RING_ORDER_MIN, NULL) < 0)
 		stress_die("no memory for a ring");
 	for (unsigned i = 0; i < self->stress->n_threads; i++) {
@@ -220,6 +252,8 @@ static void ring_check(struct stress *stress)
 {
 	sti_mpsc_deinit(&ring.tail, &ring.head);
 	sti_rcu_barrier();
+	printf("%llu places taken over\n", (unsigned long long)ring.n_taken_over);
+	stress_check(ring.n_taken_over > 0, "no place was taken over");
 	for (unsigned i = 0; i < stress->n_threads; i++)
 		free(ring.producers[i].items);
 	free(ring.producers);

@@ -135,6 +135,7 @@ Test(mailbox, a_hole_is_told_and_nothing_overtakes_it)
 	uint64_t hole;
 
 	open_mailbox(256);
+	sti_ring_set_patience(UINT64_MAX);
 	cr_assert_eq(push(0), STI_PUSH_WAKE);
 	ring = atomic_load(&mailbox.tail.ring);
 	hole = sti_ring_pos(atomic_fetch_add(&ring->tail, STI_RING_ONE));

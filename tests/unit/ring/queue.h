@@ -79,12 +79,13 @@ static inline enum sti_rest queue_rest(struct queue *queue)
 	return result;
 }
 
+/* Items: a place that was taken over held none. */
 static inline uint64_t queue_pushed(struct queue *queue)
 {
 	uint64_t pushed;
 
 	sti_rcu_read_lock();
-	pushed = sti_mpsc_pushed(&queue->head);
+	pushed = sti_mpsc_pushed(&queue->head) - sti_mpsc_taken_over(&queue->head);
 	sti_rcu_read_unlock();
 	return pushed;
 }

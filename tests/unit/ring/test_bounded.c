@@ -8,6 +8,7 @@ TestSuite(bounded, .init = faulty_install, .fini = close_queue);
 /* The test's thread becomes the consumer. */
 static void open_bounded(uint64_t capacity, bool evicts)
 {
+	sti_ring_set_patience(UINT64_MAX);
 	cr_assert_eq(sti_mpsc_init_bounded(&queue.tail, &queue.head, capacity, evicts, NULL), 0);
 	sti_mpsc_start_claimed(&queue.tail);
 }
