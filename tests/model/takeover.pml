@@ -33,8 +33,8 @@
  * Configurations
  *   (none)   as above
  *   TWO      producer 0 does not push the one more, producer 1 does
- *   EVICT    somebody evicts, and the consumer takes by CAS on head; each producer
- *            pushes once
+ *   EVICT    somebody evicts, and the consumer takes by CAS on head; producer 0 pushes
+ *            its batch, producer 1 nothing
  *
  * Variants that must fail, and how
  *   BROKEN_NO_BARRIER  lost
@@ -135,6 +135,12 @@ active [2] proctype producer()
 	byte item, n, ring, t, i;
 	bool saw, late;
 
+#ifdef EVICT
+	if
+	:: _pid == 1 -> goto done_all
+	:: else
+	fi;
+#endif
 	item = 1 + 3 * _pid;
 	n = 2 - _pid;
 push:
@@ -285,6 +291,10 @@ next:
 #endif
 		fi
 	}
+#ifdef EVICT
+done_all:
+	skip
+#endif
 }
 
 active proctype closer()

@@ -5,7 +5,7 @@
  * outside, and, where the processor can single-step (x86-64, without a sanitizer), after 1, 2, 3,
  * ... instructions of the way from the creation of a message to the end of its publish. It stays
  * there until every other publisher has published more, and every subscription but one has been
- * delivered more: the one may wait for the slot that the stopped thread has reserved. Whoever
+ * delivered more: the one may wait to be queued by the thread that has claimed it. Whoever
  * does not get on in time would be waiting for a thread that does not run, which nothing in the
  * library may do. In the end nothing is lost and every publisher's order has held.
  *
