@@ -22,6 +22,8 @@
  *              stasis_topic_name() and stasis_executor_fd(). It must not publish, drop a reference,
  *              or call anything else: it may have interrupted the same thread in the middle of
  *              that. Let it write to an eventfd, and a thread of yours publish.
+ * Clocks       The wall clock may be set, backwards too: time stamps follow within a millisecond of
+ *              a thread's next message, and nothing else does. Waits go by CLOCK_MONOTONIC.
  * Callbacks    Whatever the library calls (callbacks, destructors, release functions, those that
  *              tell an id) has to return. If one is left by a C++ exception, by pthread_exit() or
  *              by longjmp(), the program is ended: by std::terminate() where the callback runs on a

@@ -35,18 +35,22 @@ static struct {
 	_Atomic bool stop;
 } bus;
 
+static void ignore(void *data, struct stasis_subscription *sub, struct stasis_topic *topic,
+		   struct stasis_message *message)
+{
+}
+
 /* Publishes, comes and goes: so forks find every lock taken now and then. */
 static void *busy_thread(void *arg)
 {
 	struct stasis_subscribe_options options = { .executor = bus.executor };
-	static struct probe ignored[N_PUBLISHERS];
 	uint64_t i = (uint64_t)(uintptr_t)arg;
 
 	while (!atomic_load(&bus.stop)) {
 		CHECK(publish_data(bus.topic, i, bus.n_published[i]++, 1) == 0);
 		if (bus.n_published[i] % 64 == 0) {
-			stasis_unsubscribe(stasis_subscribe_with(bus.topic, probe_callback,
-								 &ignored[i], &options));
+			stasis_unsubscribe(
+				stasis_subscribe_with(bus.topic, ignore, NULL, &options));
 			/* Queues shall not grow without end. */
 			nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
 		}
