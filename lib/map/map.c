@@ -35,6 +35,7 @@ struct sti_map_table {
 	/* any thread: atomic */
 	_Atomic size_t n_entries;
 	_Atomic size_t n_buckets; /* written by resizes */
+	_Atomic size_t enough;	  /* ditto: does not grow before it has so many entries */
 	_Atomic uint32_t state;
 	/* whoever has set RESIZING */
 	struct sti_rcu_head rcu;
@@ -102,8 +103,9 @@ static size_t table_fit(struct sti_map_table *table)
 	/* Relaxed: a hint; who changes it looks again. */
 	size_t n_entries = atomic_load_explicit(&table->n_entries, memory_order_relaxed);
 	size_t n_buckets = atomic_load_explicit(&table->n_buckets, memory_order_relaxed);
+	size_t enough = atomic_load_explicit(&table->enough, memory_order_relaxed);
 
-	while (n_entries > n_buckets && n_buckets < BUCKETS_MAX)
+	while (n_entries > n_buckets && n_buckets < BUCKETS_MAX && n_entries >= enough)
 		n_buckets *= 2;
 	while (n_entries < n_buckets / SPARSE && n_buckets > BUCKETS_FIRST)
 		n_buckets /= 2;
@@ -116,16 +118,43 @@ static bool table_fits(struct sti_map_table *table)
 	return table_fit(table) == atomic_load_explicit(&table->n_buckets, memory_order_relaxed);
 }
 
+/* Is there memory for so many buckets? liburcu allocates them as one block and aborts if it cannot:
+ * so that is tried beforehand. (Somebody else may take it in between.) */
+static bool memory_for(size_t n_buckets)
+{
+	void *block = sti_alloc(n_buckets * sizeof(struct cds_lfht_node));
+
+	sti_free(block);
+	return block != NULL;
+}
+
+/* There was no memory: chains get longer. Tries again when there are a quarter more. */
+static void table_put_off(struct sti_map_table *table)
+{
+	/* Relaxed, both: hints. */
+	size_t n_entries = atomic_load_explicit(&table->n_entries, memory_order_relaxed);
+
+	atomic_store_explicit(&table->enough, n_entries + n_entries / 4, memory_order_relaxed);
+}
+
 static void table_resize(struct sti_rcu_head *rcu)
 {
 	struct sti_map_table *table = sti_container_of(rcu, struct sti_map_table, rcu);
 	uint32_t state;
 
 	while (!table_fits(table)) {
+		/* Relaxed, here and below: hints; only this function writes it. */
+		size_t now = atomic_load_explicit(&table->n_buckets, memory_order_relaxed);
 		size_t n_buckets = table_fit(table);
 
+		/* A step at a time, of which it is known what it takes. */
+		if (n_buckets > now)
+			n_buckets = 2 * now;
+		if (n_buckets > now && !memory_for(now)) {
+			table_put_off(table);
+			break;
+		}
 		cds_lfht_resize(table->lfht, n_buckets);
-		/* Relaxed: a hint. */
 		atomic_store_explicit(&table->n_buckets, n_buckets, memory_order_relaxed);
 	}
 	/* X1: another may ask now, or it is gone. */
@@ -158,8 +187,10 @@ int sti_map_init(struct sti_map *map)
 	struct sti_map_table *table = sti_alloc_zeroed(sizeof(*table));
 	int cancel;
 
-	if (table == NULL)
+	if (table == NULL || !memory_for(BUCKETS_FIRST)) {
+		sti_free(table);
 		return -ENOMEM;
+	}
 	/* To ask for a random number, or how many CPUs there are, is a cancellation point. */
 	cancel = sti_cancel_hold();
 	pthread_once(&secret_once, secret_init);
