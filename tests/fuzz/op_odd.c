@@ -117,9 +117,12 @@ static int spoil(struct stasis_subscribe_options *options, unsigned which)
 		options->types = none;
 		options->n_types = SIZE_MAX;
 		return EINVAL;
-	default:
+	case 10:
 		options->size = 1;
 		return EINVAL;
+	default:
+		options->size = SIZE_MAX;
+		return E2BIG;
 	}
 }
 
@@ -127,7 +130,7 @@ static void op_options(void)
 {
 	struct w_topic *topic = w_pick_topic();
 	struct stasis_subscribe_options options = { .executor = world.executors[0].lib };
-	int error = spoil(&options, from(11));
+	int error = spoil(&options, from(12));
 
 	if (topic == NULL)
 		return;
