@@ -130,6 +130,15 @@ void ss_memory_data_freed(void)
 	atomic_fetch_add_explicit(&memory.data_freed, 1, memory_order_relaxed);
 }
 
+uint64_t ss_memory_data_live(void)
+{
+	/* Freed first: what is freed has been made. */
+	uint64_t freed = atomic_load_explicit(&memory.data_freed, memory_order_relaxed);
+	uint64_t made = atomic_load_explicit(&memory.data_made, memory_order_relaxed);
+
+	return made > freed ? made - freed : 0;
+}
+
 static void settle(void)
 {
 	sti_rcu_barrier();

@@ -54,6 +54,9 @@ void ss_memory_spare(bool spare);
 void ss_memory_data_made(void);
 void ss_memory_data_freed(void);
 
+/* How many messages with such data there are now: one in six or so of all there are. */
+uint64_t ss_memory_data_live(void);
+
 /* Remembers what there is now as what may stay. */
 void ss_memory_mark(void);
 

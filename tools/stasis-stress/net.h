@@ -151,6 +151,7 @@ struct ss_net {
 	/* Subscriptions that have ended, kept until nobody publishes any more: a publisher counts
 	 * what a subscription refused when that may be done already. */
 	_Atomic(struct ss_ended *) ended;
+	_Atomic unsigned n_manual;    /* executors that threads have made */
 	_Atomic bool changes_dropped; /* by one that is not selective */
 	_Atomic bool untold;	      /* a result was -ETIMEDOUT, and not how many refused */
 

@@ -19,6 +19,8 @@
 /* Messages that may wait at a station before publishers do. */
 #define DEPTH_MAX 4000u
 #define DEPTH_MAX_SCARCE 500u
+/* Messages that are counted (memory.h) and there at once, before publishers wait. */
+#define LIVE_MAX 3000u
 
 struct ss_slot *ss_slots;
 unsigned ss_n_slots;
@@ -41,6 +43,15 @@ void ss_keep_pace(struct ss_slot *slot)
 		ss_sleep_us(200);
 }
 
+static void wait_for_few(struct ss_slot *slot)
+{
+	for (int i = 0; i < 50 && ss_memory_data_live() > LIVE_MAX && !ss_net_stopping(slot->net);
+	     i++) {
+		ss_doing(slot, "waiting for messages to be freed");
+		ss_sleep_us(200);
+	}
+}
+
 static void publish(struct ss_slot *slot)
 {
 	struct ss_net *net = slot->net;
@@ -49,6 +60,8 @@ static void publish(struct ss_slot *slot)
 
 	if (random_below(&slot->random, 8) == 0)
 		n = 2 + (unsigned)random_below(&slot->random, SS_BATCH_MAX - 1);
+	/* Wherever they are: at stations, or at those who come and go. */
+	wait_for_few(slot);
 	ss_doing(slot, "publishing");
 	ss_net_publish(net, slot->index, topic, n, 0, &slot->random);
 	if (random_below(&slot->random, 16) == 0) {
@@ -69,6 +82,7 @@ static void publish_sync(struct ss_slot *slot)
 	struct ss_net *net = slot->net;
 	struct ss_station *station = &net->stations[random_below(&slot->random, net->n_stations)];
 
+	wait_for_few(slot);
 	ss_doing(slot, "publishing synchronously");
 	if (station->syncs)
 		ss_net_publish_sync(net, slot->index, station, 0, &slot->random);

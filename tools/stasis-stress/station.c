@@ -344,7 +344,8 @@ void ss_station_close(struct ss_station *station)
 	ss_view_close(station->view);
 	ss_check(stasis_subscription_is_done(sub) == 1, "final: %s: not done", station->view->name);
 	ss_check(!station->congested, "congestion: %s: at the end", station->view->name);
-	ss_net_account(station->net, sub, station->view->selective, &stats);
+	ss_net_account(station->net, sub, station->view->selective && !station->view->lossless,
+		       &stats);
 	ss_view_check(station->view, &stats);
 	stasis_object_unref(sub);
 	ss_view_unref(station->view);

@@ -13,6 +13,9 @@
 /* Messages after which one that ends itself does; the one who closes publishes as many. */
 #define LEAVE_AFTER_MAX 12u
 
+/* Executors with a file descriptor that are made in a round. */
+#define MANUAL_MAX 200u
+
 struct guest {
 	struct ss_view *view;
 	uint64_t leaves_after; /* calls; 0: it is unsubscribed by another */
@@ -175,7 +178,7 @@ static void visit_and_be_joined(struct ss_slot *slot)
 	ss_doing(slot, "being subscribed");
 	ss_sleep_us(random_below(&slot->random, 4) == 0 ? 0 : random_below(&slot->random, 5000));
 	end(slot, sub, view);
-	ss_net_account(net, sub, view->selective, &stats);
+	ss_net_account(net, sub, !view->lossless, &stats);
 	ss_view_check(view, &stats);
 	stasis_object_unref(sub);
 	ss_view_unref(view);
@@ -296,7 +299,7 @@ void ss_forward_somewhere(struct ss_slot *slot)
 	ss_doing(slot, "ending a subscription behind a forward");
 	stasis_unsubscribe_and_join(stasis_object_ref(sub));
 	ss_view_close(view);
-	ss_net_account(net, sub, view->selective, &stats);
+	ss_net_account(net, sub, !view->lossless, &stats);
 	ss_view_check(view, &stats);
 	stasis_object_unref(sub);
 	stasis_object_unref(annex);
@@ -338,6 +341,7 @@ void ss_run_executor(struct ss_slot *slot)
 	struct stasis_subscription *sub = NULL;
 	struct stasis_stats stats;
 	bool first = random_below(&slot->random, 2) == 0;
+	enum stasis_wait wait;
 
 	for (unsigned i = 0; i < SS_KINDS; i++)
 		types[i] = ss_kind_type(i);
@@ -349,8 +353,12 @@ void ss_run_executor(struct ss_slot *slot)
 	view->lossless = false;
 	ss_keep_pace(slot);
 	ss_doing(slot, "making an executor");
+	wait = waits[random_below(&slot->random, 4)];
+	/* Each is kept until the end of the round, with its file descriptor (ss_net_account()). */
+	if (wait == STASIS_WAIT_MANUAL && atomic_fetch_add(&net->n_manual, 1) >= MANUAL_MAX)
+		wait = STASIS_WAIT_PARK;
 	executor = stasis_executor_create(&(struct stasis_executor_options){
-		.wait = waits[random_below(&slot->random, 4)],
+		.wait = wait,
 		.threads = 1 + (unsigned)random_below(&slot->random, 2),
 		.name = "ss-worker" });
 	options.executor = executor;
