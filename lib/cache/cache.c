@@ -54,20 +54,15 @@ static void entry_remove(struct stasis_cache *cache, struct sti_cache_entry *ent
 	sti_rcu_call(&end->rcu, entry_free);
 }
 
-/* Ends the chain if its last link (NULL: it has not begun) has no snapshot. Without memory to drop
- * the chain's reference it stays, empty, until the next change. */
-static void entry_end(struct stasis_cache *cache, struct sti_cache_entry *entry,
+/* Ends the chain if its last link (NULL: it has not begun) has no snapshot. True: the chain's
+ * reference to that is the caller's to drop. */
+static bool entry_end(struct stasis_cache *cache, struct sti_cache_entry *entry,
 		      struct sti_link *last)
 {
-	struct sti_retire_batch *batch = last != NULL ? sti_retire_reserve() : NULL;
-	bool ended = false;
-
-	if (last == NULL || batch != NULL)
-		ended = sti_chain_end(&entry->chain, last);
-	if (ended)
-		entry_remove(cache, entry);
-	if (batch != NULL)
-		sti_retire_put(batch, ended ? sti_link_message(last) : NULL);
+	if (!sti_chain_end(&entry->chain, last))
+		return false;
+	entry_remove(cache, entry);
+	return last != NULL;
 }
 
 /* An entry for a key that has none, or the one that somebody else has made meanwhile. NULL: no
@@ -95,20 +90,24 @@ int sti_cache_entry_add(struct stasis_cache *cache, struct sti_cache_entry *entr
 			struct sti_link *link, const struct sti_chain_whom *whom,
 			struct sti_delivery *delivery)
 {
+	/* Places for what is replaced and for what ends: then neither can fail afterwards. */
 	struct sti_retire_batch *batch = sti_retire_reserve();
 	struct sti_link *before = NULL;
+	bool ended = false;
 	int result = -ENOMEM;
 
 	if (batch != NULL)
 		result = sti_chain_add(&entry->chain, link, whom, delivery, &before);
-	if (batch != NULL)
-		sti_retire_put(batch, before != NULL ? sti_link_message(before) : NULL);
 	if (result == -ESTALE)
 		entry_remove(cache, entry);
 	else if (result == -ENOMEM && sti_chain_last(&entry->chain) == NULL)
 		entry_end(cache, entry, NULL);
 	else if (result == 0 && link->update.new_snapshot == NULL)
-		entry_end(cache, entry, link);
+		ended = entry_end(cache, entry, link);
+	if (batch != NULL) {
+		sti_retire_add(batch, before != NULL ? sti_link_message(before) : NULL);
+		sti_retire_put(batch, ended ? sti_link_message(link) : NULL);
+	}
 	return result;
 }
 

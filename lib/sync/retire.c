@@ -14,6 +14,8 @@
 
 #define STRIPES 16u
 #define BATCH 58u
+/* What is put into a batch that somebody has reserved. */
+#define ROOM 2u
 /* How far ahead lines are fetched: nobody has looked at them for a grace period. */
 #define FETCH 6u
 
@@ -92,17 +94,22 @@ struct sti_retire_batch *sti_retire_reserve(void)
 	return batch;
 }
 
+void sti_retire_add(struct sti_retire_batch *batch, void *obj)
+{
+	if (obj != NULL)
+		batch->objects[batch->n++] = obj;
+}
+
 void sti_retire_put(struct sti_retire_batch *batch, void *obj)
 {
 	struct stripe *stripe = stripe_here();
 
-	if (obj != NULL)
-		batch->objects[batch->n++] = obj;
+	sti_retire_add(batch, obj);
 	if (batch->n == 0) {
 		sti_free(batch);
 		return;
 	}
-	if (batch->n < BATCH) {
+	if (batch->n <= BATCH - ROOM) {
 		/* R1, S1: what is in it, for whoever takes it; before armed is looked at. */
 		batch = atomic_exchange_explicit(&stripe->open, batch, memory_order_seq_cst);
 		stripe_arm(stripe);

@@ -24,8 +24,11 @@
 
 struct sti_retire_batch;
 
-/* A batch with room for a reference; NULL: no memory. */
+/* A batch with room for two references; NULL: no memory. */
 struct sti_retire_batch *sti_retire_reserve(void);
+
+/* Puts a reference to drop, or NULL, into a batch, at most once before the next. */
+void sti_retire_add(struct sti_retire_batch *batch, void *obj);
 
 /* Puts a batch back; obj: a reference to drop, or NULL. */
 void sti_retire_put(struct sti_retire_batch *batch, void *obj);

@@ -14,14 +14,6 @@
 /* Slower than any sanitizer makes a case. */
 #define CASE_SECONDS 100u
 
-/* ThreadSanitizer would have each process sleep for a second before it exits. */
-const char *__tsan_default_options(void);
-
-const char *__tsan_default_options(void)
-{
-	return "atexit_sleep_ms=0";
-}
-
 double faults_now(void)
 {
 	struct timespec now;

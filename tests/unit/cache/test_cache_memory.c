@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "base/alloc.h"
+#include "cache/cache.h"
 #include "cache_fixture.h"
 #include "faulty.h"
 #include "probe.h"
@@ -94,6 +95,58 @@ Test(cache_memory, updates_keep_their_snapshots)
 }
 
 /* --- no memory --- */
+
+/* Entries there are, also those without a snapshot. */
+static size_t count_entries(const struct stasis_cache *cache)
+{
+	struct sti_map_walk walk;
+	size_t n = 0;
+
+	sti_rcu_read_lock();
+	for (struct sti_map_entry *entry = sti_map_first(&cache->map, &walk); entry != NULL;
+	     entry = sti_map_next(&cache->map, &walk))
+		n++;
+	sti_rcu_read_unlock();
+	return n;
+}
+
+/* n updates are on their way to be let go of; then there is no memory for the clear's nth allocation.
+ * True: that has been tried. */
+static bool clear_without_memory(unsigned n_updates, uint64_t nth)
+{
+	struct world world = world_open();
+	struct stasis_message *snapshot = snap_message(snap_type(), "a", 1);
+	struct stasis_message *message = stasis_cache_clear_create(snapshot);
+	bool failed;
+	int result;
+
+	cr_assert_eq(stasis_publish(world.topic, snapshot), 0);
+	let_go();
+	/* They stay where they are gathered. */
+	sti_rcu_read_lock();
+	for (uint64_t i = 1; i <= n_updates + 1; i++)
+		stasis_publish_take(world.topic, snap_message(snap_type(), "b", i));
+	faulty_arm(nth, false);
+	result = stasis_publish_take(world.topic, message);
+	failed = faulty_disarm();
+	sti_rcu_read_unlock();
+	cr_assert_eq(count_entries(world.cache), (size_t)result + 1, "%u updates, allocation %lu",
+		     n_updates, (unsigned long)nth);
+	cr_assert_eq(version_in(world.cache, snap_type(), "a"), (uint64_t)result);
+	stasis_object_unref(snapshot);
+	world_close(&world);
+	return failed;
+}
+
+Test(cache_memory, a_clear_takes_the_entry_out_or_changes_nothing)
+{
+	faulty_install();
+	/* A batch is full somewhere here. */
+	for (unsigned n = 50; n < 65; n++) {
+		for (uint64_t nth = 0; clear_without_memory(n, nth); nth++)
+			cr_assert_lt(nth, 100);
+	}
+}
 
 #define N_IDS 3u
 
