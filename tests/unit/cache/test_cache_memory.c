@@ -110,7 +110,7 @@ static size_t count_entries(const struct stasis_cache *cache)
 	return n;
 }
 
-/* n updates are on their way to be let go of; then there is no memory for the clear's nth allocation.
+/* n updates are on their way to be let go of; then the clear's nth allocation finds no memory.
  * True: that has been tried. */
 static bool clear_without_memory(unsigned n_updates, uint64_t nth)
 {
