@@ -22,7 +22,7 @@
 #include "probe.h"
 
 #define N_PUBLISHERS 8u
-#define N_FORKS 60u
+#define N_FORKS 30u
 
 static struct {
 	struct stasis_executor *executor;
