@@ -158,3 +158,52 @@ Test(settle, what_a_publisher_hands_back_is_delivered)
 	cr_assert_eq(box.n_delivered, 6);
 	box_close();
 }
+
+/* --- places that were taken over --- */
+
+static bool box_has_settled(uint64_t pushed)
+{
+	uint64_t seen = 0;
+
+	return sti_mailbox_has_settled(&box.mailbox, pushed, &seen);
+}
+
+Test(settle, a_place_that_was_taken_over_is_not_waited_for)
+{
+	static int late;
+	struct sti_context context;
+	struct sti_ring *ring;
+	uint64_t pos;
+	size_t n;
+
+	sti_ring_set_patience(0);
+	box_open(stasis_executor_create(&(struct stasis_executor_options){ .threads = 1 }));
+	box_claim(1);
+	sti_rcu_read_lock();
+	ring = atomic_load(&box.mailbox.tail.ring);
+	/* Two holes, with an item between and one behind. */
+	for (int i = 0; i < 2; i++) {
+		pos = sti_ring_pos(atomic_fetch_add(&ring->tail, STI_RING_ONE));
+		cr_assert_eq(sti_mpsc_push(&box.mailbox.tail, &late), STI_PUSH_OK);
+	}
+	sti_context_enter(&context, box.executor, NULL);
+	cr_assert_eq(sti_mailbox_run(&box.mailbox, &context, &n), STI_TURN_MORE);
+	cr_assert_eq(n, 1);
+	cr_assert(box_has_settled(1));
+	/* What was pushed before a hole, or behind, has not been delivered yet. */
+	cr_assert(!box_has_settled(3));
+	sti_mailbox_run_out(&box.mailbox, &context);
+	sti_context_leave(&context);
+	cr_assert_eq(box.n_delivered, 3);
+	cr_assert(box_has_settled(5), "the late ones are pushed again");
+	cr_assert(!box_has_settled(6));
+	cr_assert_eq(sti_ring_put(&box.mailbox.tail, ring, pos, &late), STI_PUSH_WAKE);
+	sti_rcu_read_unlock();
+	cr_assert(!box_has_settled(6));
+	sti_executor_submit(&box.mailbox);
+	while (!box_has_settled(6))
+		sched_yield();
+	cr_assert_eq(box.n_delivered, 4);
+	stasis_executor_shutdown(stasis_object_ref(box.executor));
+	box_close();
+}

@@ -1,7 +1,16 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* test_takeover.c — holes that last: taken over, and their producers come back late */
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "ring_fixture.h"
+#include "sync/membarrier.h"
 
 static void open_impatient(void)
 {
@@ -280,6 +289,55 @@ Test(takeover, without_memory_it_waits)
 		}
 	}
 	cr_assert_eq(count(sti_mpsc_taken_over), 1);
+}
+
+/* A kernel without membarrier, as far as this process can tell. */
+static bool forbid_membarrier(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { .len = 4, .filter = filter };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+/* In a process of its own: what is forbidden stays so. 0: as it should be. */
+static int wait_without_membarrier(struct sti_ring *ring, uint64_t hole)
+{
+	void *item[2];
+
+	if (!forbid_membarrier())
+		return 1;
+	for (int i = 0; i < 100; i++) {
+		if (sti_mpsc_rest(&queue.tail, &queue.head) != STI_REST_HOLE)
+			return 2;
+	}
+	if (sti_membarrier_is_usable() || queue_ring(&queue) != ring)
+		return 3;
+	sti_ring_fill(ring, hole, &items[0]);
+	return sti_mpsc_take(&queue.head, item, 2) == 2 && item[0] == &items[0] ? 0 : 4;
+}
+
+Test(takeover, without_membarrier_it_waits)
+{
+	struct late late = reserve(1);
+	int status;
+	pid_t child;
+
+	push_many(1, 1);
+	child = fork();
+	if (child == 0)
+		_exit(wait_without_membarrier(late.ring, late.pos));
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert(WIFEXITED(status));
+	cr_assert_eq(WEXITSTATUS(status), 0, "%d", WEXITSTATUS(status));
+	cr_assert_eq(put(late, &items[0]), STI_PUSH_OK);
+	expect_in_order(0, 2);
 }
 
 Test(takeover_bounded, no_more_than_the_capacity)
