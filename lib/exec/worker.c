@@ -34,8 +34,9 @@
 /* A worker that has given up spinning tries it again every so many sleeps. */
 #define SPIN_RETRY 16
 
-/* Rounds of nothing but holes before the CPU is offered to whoever is making them. */
-#define HOLE_SPINS 64
+/* Rounds of nothing but holes before the CPU is offered to whoever is making them: longer than it
+ * takes until a hole is taken over. Among many threads it would not come back before that. */
+#define HOLE_SPINS 1024
 
 static void bump(_Atomic uint64_t *counter, uint64_t n)
 {
