@@ -453,10 +453,10 @@ static inline bool sti_ring_reserve(struct sti_ring *ring, uint64_t *posp)
 		*posp = sti_ring_pos(word);
 		/* A5: slots below head_cache have been read by the consumer; pairs with R5. The
 		 * limit relaxed: an old one is less, and then sti_mpsc_push_n() looks. */
-		if (sti_unlikely((word & STI_RING_CLOSED) ||
-				 *posp - atomic_load_explicit(&ring->head_cache,
-							      memory_order_acquire) >=
-					 atomic_load_explicit(&ring->limit, memory_order_relaxed)))
+		if (sti_unlikely(
+			    (word & STI_RING_CLOSED) ||
+			    *posp - atomic_load_explicit(&ring->head_cache, memory_order_acquire) >=
+				    atomic_load_explicit(&ring->limit, memory_order_relaxed)))
 			return false;
 		/* S1: pairs with S3 in sti_mpsc_rest(). */
 		if (sti_likely(atomic_compare_exchange_weak_explicit(

@@ -47,11 +47,11 @@ static struct {
 	/* by publisher */
 	uint64_t (*seqs)[N_SUBS];
 	_Atomic uint64_t longest[N_SUBS]; /* since the round began */
-	_Atomic uint64_t begun; /* round the victim is to begin */
-	_Atomic uint64_t held;	/* round in which it is at the hole */
-	_Atomic uint64_t done;	/* round it has ended */
-	_Atomic bool go_on;	/* read by the signal handler, too */
-	_Atomic bool others;	/* may publish */
+	_Atomic uint64_t begun;		  /* round the victim is to begin */
+	_Atomic uint64_t held;		  /* round in which it is at the hole */
+	_Atomic uint64_t done;		  /* round it has ended */
+	_Atomic bool go_on;		  /* read by the signal handler, too */
+	_Atomic bool others;		  /* may publish */
 	uint64_t n_rounds, n_valid, n_good;
 } run;
 
@@ -262,9 +262,9 @@ static void hole_setup(struct stress *stress)
 		run.topics[i] = stasis_topic_create("hole");
 		run.receivers[i] = stress_receiver_new(i, stress->n_threads);
 		run.receivers[i]->hook = note_age;
-		run.subs[i] = stasis_subscribe_with(
-			run.topics[i], stress_receive, run.receivers[i],
-			&(struct stasis_subscribe_options){ .executor = run.executor });
+		run.subs[i] = stasis_subscribe_with(run.topics[i], stress_receive, run.receivers[i],
+						    &(struct stasis_subscribe_options){
+							    .executor = run.executor });
 		if (run.subs[i] == NULL)
 			stress_die("cannot subscribe");
 	}
