@@ -41,11 +41,13 @@ uint64_t sti_ring_settle(struct sti_ring *ring, uint64_t pos, uint64_t n)
 
 /* --- the consumer --- */
 
-/* A ring as large as this one, within reason: it is needed now. */
-static struct sti_ring *ring_new_beside(const struct sti_ring *ring)
+/* A ring as large as this one, within reason: it is needed now. Behind the last one, which has
+ * ended, it only keeps the place: a producer who found the ring full before would link one of his
+ * own there, at any time, and it would be lost with the ring. */
+static struct sti_ring *ring_new_beside(const struct sti_ring *ring, bool ended)
 {
 	struct sti_ring_shape shape = {
-		.order = ring->order,
+		.order = ended ? STI_RING_ORDER_MIN : ring->order,
 		.capacity = ring->capacity,
 		.evicts = ring->evicts,
 	};
@@ -59,18 +61,17 @@ static struct sti_ring *ring_new_beside(const struct sti_ring *ring)
  * has happened. */
 static uint64_t ring_close(struct sti_ring *ring, uint64_t pos)
 {
+	/* S1: as in sti_mpsc_close(). */
+	uint64_t word = atomic_load_explicit(&ring->tail, memory_order_seq_cst);
 	/* A3: pairs with R3 in sti_ring_link(). */
 	struct sti_ring *next = atomic_load_explicit(&ring->next, memory_order_acquire);
-	uint64_t word;
 
 	if (next == NULL) {
-		next = ring_new_beside(ring);
+		next = ring_new_beside(ring, word & STI_RING_FINAL);
 		if (next == NULL)
 			return 0;
 		next = sti_ring_link(ring, next);
 	}
-	/* S1: as in sti_mpsc_close(). */
-	word = atomic_load_explicit(&ring->tail, memory_order_seq_cst);
 	while (!(word & STI_RING_CLOSED)) {
 		/* Those who find it closed find room behind it. */
 		if (ring->capacity != 0)
@@ -190,7 +191,7 @@ static void remainder_enter(struct remainder *remainder, struct sti_mpsc_tail *t
 	left->base = ring->base + remainder->takeover->first;
 	left->skipped = ring->skipped;
 	left->skipping = (uint32_t)remainder->taken;
-	left->lends = ring->capacity != 0;
+	left->lends = ring->capacity != 0 && !(word & STI_RING_FINAL);
 	if (word & STI_RING_FINAL) {
 		/* R4: the last ring is this one now; pairs with A4 in sti_mpsc_push(). */
 		atomic_compare_exchange_strong_explicit(&tail->ring, &(struct sti_ring *){ ring },

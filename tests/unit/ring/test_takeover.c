@@ -226,6 +226,23 @@ Test(takeover, the_end_stays_the_end)
 	sti_rcu_read_unlock();
 }
 
+/* A producer who found the ring full just before the queue ended links another, however late. */
+Test(takeover, nothing_can_be_linked_behind_what_was_left)
+{
+	const struct sti_ring_shape shape = { .order = SMALL };
+	struct late late = reserve(1);
+	struct sti_ring *fresh;
+
+	cr_assert_eq(queue_close(&queue), STI_PUSH_OK);
+	cr_assert_eq(queue_rest(&queue), STI_REST_MORE);
+	cr_assert_eq(queue_rest(&queue), STI_REST_FINAL);
+	fresh = sti_ring_new(&shape, SMALL_SLOTS);
+	cr_assert_neq(fresh, NULL);
+	/* Frees it. */
+	cr_assert_neq(sti_ring_link(late.ring, fresh), fresh);
+	cr_assert(put(late, &items[0]) & STI_PUSH_ENDED);
+}
+
 Test(takeover, an_end_that_comes_later_is_behind)
 {
 	struct late late = reserve(1);
