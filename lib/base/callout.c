@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+__thread unsigned sti_cancel_holds;
+
 STI_COLD void sti_callout_left(const char *how)
 {
 	fprintf(stderr, "libstasis: a callback was left %s: it must return\n", how);
