@@ -308,6 +308,10 @@ Test(stats, of_anything_else_are_an_error)
 	cr_assert_eq(stasis_stats_read(message, &stats), -EINVAL);
 	cr_assert_eq(stasis_stats_read(datum_type(), &stats), -EINVAL);
 	cr_assert_eq(stasis_stats_read(object, &stats), -EINVAL);
+	/* Not even room for its own size. */
+	stats.size = sizeof(stats.size) - 1;
+	cr_assert_eq(stasis_stats_read(topic, &stats), -EINVAL);
+	cr_assert_eq(stats.size, sizeof(stats.size) - 1);
 	stasis_object_unref(object);
 	stasis_object_unref(message);
 	stasis_object_unref(topic);

@@ -100,6 +100,21 @@ Test(runqueue, gives_the_oldest_first)
 	cr_assert(sti_runqueue_is_empty(&queue));
 }
 
+/* As when its owner has ended: from the slots, from beyond them, and what was not looked at yet. */
+Test(runqueue, anybody_takes_everything_wherever_it_is)
+{
+	struct sti_mailbox *mailbox;
+
+	push_many(MANY - 10);
+	see(sti_runqueue_next(&queue));
+	for (size_t i = MANY - 10; i < MANY; i++)
+		sti_runqueue_push(&queue, &boxes[i]);
+	while ((mailbox = sti_runqueue_take(&queue)) != NULL)
+		see(mailbox);
+	cr_assert_eq(count_seen(), MANY);
+	cr_assert(sti_runqueue_is_empty(&queue));
+}
+
 Test(runqueue, gives_everything_in_order_beyond_its_slots)
 {
 	push_many(MANY);
