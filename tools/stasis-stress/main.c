@@ -25,6 +25,9 @@
 #include "watch.h"
 
 #define STEP_US 2000u
+/* A round that takes so many times its time is ended, whatever is left of its schedule: there is
+ * too little CPU for it. */
+#define LATE_ROUNDS 4u
 
 struct tally {
 	uint64_t n_rounds, n_published, n_refused;
@@ -47,16 +50,21 @@ static void wait_until(uint64_t ns)
 
 static void control(struct ss_net *net, struct ss_schedule *schedule, uint64_t began)
 {
+	uint64_t end = began + schedule->round.us * 1000;
 	struct ss_op op;
 
+	ss_watch_phase("running", schedule->round.us);
 	while (ss_violations() == 0 && ss_schedule_op(schedule, &op)) {
 		wait_until(began + op.at_us * 1000);
 		if (ss_violations() > 0)
 			break;
+		if (ss_now_ns() > end + (end - began) * LATE_ROUNDS)
+			break;
+		ss_watch_phase("running", schedule->round.us);
 		ss_schedule_note(schedule, &op);
 		ss_fault_inject(op.fault, net, op.args);
 	}
-	wait_until(began + schedule->round.us * 1000);
+	wait_until(end);
 }
 
 static void play(struct ss_schedule *schedule, struct tally *tally)
@@ -66,29 +74,27 @@ static void play(struct ss_schedule *schedule, struct tally *tally)
 	bool starved = round->faults & (1u << SS_FAULT_ALLOC);
 	bool scarce = round->faults & (1u << SS_FAULT_LIMITS);
 	uint64_t began = ss_now_ns();
-	uint64_t over_by = began + round->us * 1000 + (uint64_t)(options->patience * 1e9);
 	struct ss_net *net;
 
 	snprintf(where, sizeof(where), "round %" PRIu64 ", topology %s", round->number,
 		 round->shape->name);
 	ss_violation_where(where);
-	ss_watch_phase("building");
+	ss_watch_phase("building", 0);
 	net = ss_net_open(round->shape, round->seed, options->threads, scarce, starved);
-	ss_watch_round(net, round, over_by);
-	ss_watch_phase("running");
+	ss_watch_round(net, round);
 	ss_roles_start(net);
 	control(net, schedule, began);
-	ss_watch_phase("threads ending");
+	ss_watch_phase("threads ending", 0);
 	ss_faults_release(round->faults);
 	atomic_store(&net->stop, true);
 	ss_roles_join();
-	ss_watch_phase("taking down");
+	ss_watch_phase("taking down", 0);
 	tally->n_rounds++;
 	tally->n_published += atomic_load(&net->n_published);
 	tally->n_refused += atomic_load(&net->n_refused);
-	ss_watch_round(NULL, round, 0);
+	ss_watch_round(NULL, round);
 	ss_net_close(net);
-	ss_watch_phase("counting");
+	ss_watch_phase("counting", 0);
 	ss_roles_free();
 	ss_memory_check();
 }

@@ -141,19 +141,20 @@ void ss_watch_stop(void)
 		fputs("\r\033[K", stderr);
 }
 
-void ss_watch_round(struct ss_net *net, const struct ss_round *round, uint64_t over_by_ns)
+void ss_watch_round(struct ss_net *net, const struct ss_round *round)
 {
 	pthread_mutex_lock(&watch.lock);
 	watch.net = net;
 	watch.round = *round;
 	pthread_mutex_unlock(&watch.lock);
-	if (over_by_ns > 0)
-		atomic_store(&watch.over_by_ns, over_by_ns);
 }
 
-void ss_watch_phase(const char *phase)
+void ss_watch_phase(const char *phase, uint64_t us)
 {
+	uint64_t patience_ns = (uint64_t)(watch.schedule->options->patience * 1e9);
+
 	atomic_store(&watch.phase, phase);
+	atomic_store(&watch.over_by_ns, ss_now_ns() + us * 1000 + patience_ns);
 }
 
 void ss_watch_tell_how(FILE *file, const struct ss_schedule *schedule, const char *record)

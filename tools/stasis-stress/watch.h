@@ -14,11 +14,12 @@
 void ss_watch_start(const struct ss_schedule *schedule);
 void ss_watch_stop(void);
 
-/* A round has begun, on this net, or is over: NULL. It must be over by then. */
-void ss_watch_round(struct ss_net *net, const struct ss_round *round, uint64_t over_by_ns);
+/* A round has begun, on this net, or is over: NULL. */
+void ss_watch_round(struct ss_net *net, const struct ss_round *round);
 
-/* What is being done with it. A string that stays. */
-void ss_watch_phase(const char *phase);
+/* What is being done with it (a string that stays), from now until so many microseconds: it hangs
+ * when nothing else is done for longer than that and the patience on top. */
+void ss_watch_phase(const char *phase, uint64_t us);
 
 /* Everything that is needed to run it again. */
 void ss_watch_tell_how(FILE *file, const struct ss_schedule *schedule, const char *record);

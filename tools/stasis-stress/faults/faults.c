@@ -8,7 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../memory.h"
+#include "../fail.h"
+
+/* Threads come and go; looking for them takes its time. */
+#define THREADS_MAX 2048u
+#define LIST_NS UINT64_C(200000000)
 
 static const struct ss_fault *const faults[SS_FAULTS_N] = {
 	[SS_FAULT_ALLOC] = &ss_fault_alloc,	  [SS_FAULT_STOP] = &ss_fault_stop,
@@ -98,21 +102,34 @@ static bool is_ours(const char *tid)
 	return strncmp(name, "ss-", 3) == 0;
 }
 
-unsigned ss_fault_threads(int *tids, unsigned max)
+static unsigned list_threads(int *tids, unsigned max)
 {
-	DIR *folder;
+	DIR *folder = opendir("/proc/self/task");
 	const struct dirent *entry;
 	unsigned n = 0;
 
-	ss_memory_enter();
-	folder = opendir("/proc/self/task");
 	while (folder != NULL && n < max && (entry = readdir(folder)) != NULL) {
 		if (entry->d_name[0] != '.' && is_ours(entry->d_name))
 			tids[n++] = atoi(entry->d_name);
 	}
 	if (folder != NULL)
 		closedir(folder);
-	ss_memory_leave();
+	return n;
+}
+
+unsigned ss_fault_threads(const int **tidsp)
+{
+	static int tids[THREADS_MAX];
+	static unsigned n;
+	static uint64_t listed_ns;
+	uint64_t now = ss_now_ns();
+
+	/* One that has ended since is no harm: a signal for it goes nowhere. */
+	if (now - listed_ns > LIST_NS) {
+		n = list_threads(tids, THREADS_MAX);
+		listed_ns = now;
+	}
+	*tidsp = tids;
 	return n;
 }
 

@@ -64,9 +64,9 @@ uint64_t ss_fault_count(unsigned index);
 /* A list with commas of names; "none" if it is empty. size: of the buffer. */
 const char *ss_faults_text(unsigned faults, char *text, unsigned size);
 
-/* Kernel's ids of the threads that faults may be done to: those of roles and the library's workers.
- * Returns how many. */
-unsigned ss_fault_threads(int *tids, unsigned max);
+/* Kernel's ids of the threads that faults may be done to: those of roles and the library's workers,
+ * as of a moment ago. Returns how many. */
+unsigned ss_fault_threads(const int **tidsp);
 
 /* How long the longest wait of a message was while threads were stopped; faults/stop.c. */
 uint64_t ss_fault_stop_longest_ns(void);

@@ -52,8 +52,8 @@ static void draw(uint64_t *random, uint64_t *args)
 
 static void inject(struct ss_net *net, const uint64_t *args)
 {
-	static int tids[THREADS_MAX];
-	unsigned n = ss_fault_threads(tids, THREADS_MAX);
+	const int *tids;
+	unsigned n = ss_fault_threads(&tids);
 	char bytes[64];
 
 	for (uint64_t i = 0; i < args[1] && n > 0; i++)

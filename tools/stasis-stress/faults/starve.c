@@ -85,8 +85,8 @@ static void relieve(const int *tids, unsigned n)
 /* Errors do not matter: threads end, and not everybody may raise a priority again. */
 static void inject(struct ss_net *net, const uint64_t *args)
 {
-	static int tids[THREADS_MAX];
-	unsigned n = ss_fault_threads(tids, THREADS_MAX);
+	const int *tids;
+	unsigned n = ss_fault_threads(&tids);
 	int tid = n > 0 ? tids[args[1] % n] : 0;
 	cpu_set_t one;
 
@@ -119,10 +119,11 @@ static void inject(struct ss_net *net, const uint64_t *args)
 
 static void release(void)
 {
-	static int tids[THREADS_MAX];
+	const int *tids;
+	unsigned n = ss_fault_threads(&tids);
 
 	join_spinners();
-	relieve(tids, ss_fault_threads(tids, THREADS_MAX));
+	relieve(tids, n);
 }
 
 const struct ss_fault ss_fault_starve = {

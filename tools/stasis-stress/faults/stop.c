@@ -81,8 +81,8 @@ static void watch(uint64_t us)
 
 static void inject(struct ss_net *net, const uint64_t *args)
 {
-	static int tids[THREADS_MAX];
-	unsigned n = ss_fault_threads(tids, THREADS_MAX);
+	const int *tids;
+	unsigned n = ss_fault_threads(&tids);
 
 	watch(args[1]);
 	if (n == 0)
