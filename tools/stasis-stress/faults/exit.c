@@ -2,9 +2,9 @@
 /* exit.c — threads end in the middle, in all ways, and others take their places
  *
  * Arguments: which thread (modulo how many there are), how (enum ss_leave). One that is cancelled
- * (deferred) is so at a point of its own or at a cancellation point that the library comes by. The
- * destructors of thread-specific data publish, in several rounds, before and after the library's
- * own record of the thread has gone.
+ * (deferred) publishes on, for no function of the library is a cancellation point, and then comes
+ * by one of its own. The destructors of thread-specific data publish, in several rounds, before and
+ * after the library's own record of the thread has gone.
  */
 
 #include <pthread.h>
@@ -14,6 +14,7 @@
 #include "faults.h"
 #include "random.h"
 
+#define CANCELLED_PUBLISHES 16
 #define KEYS 3
 #define KEY_ROUNDS 3u /* PTHREAD_DESTRUCTOR_ITERATIONS is 4 */
 
@@ -58,11 +59,18 @@ static void farewell(void *arg)
 
 static void be_cancelled(struct ss_slot *slot)
 {
+	struct ss_net *net = slot->net;
+
 	pthread_cleanup_push(farewell, slot);
 	pthread_cancel(pthread_self());
 	pthread_setcancelstate(PTHREAD_CANCEL_ENABLE, NULL);
-	/* What is published now may come by a cancellation point of the library. */
+	/* Were it cancelled in the middle, the books would not come out even. */
+	for (int i = 0; i < CANCELLED_PUBLISHES; i++)
+		ss_net_publish(net, slot->index,
+			       (unsigned)random_below(&slot->random, net->n_topics), 1, 0,
+			       &slot->random);
 	pthread_testcancel();
+	ss_violation("exit: a thread that was cancelled is still there");
 	pthread_cleanup_pop(1);
 }
 
