@@ -35,7 +35,8 @@
  *              function of the library is a cancellation point: one that waits goes on waiting, and
  *              the thread ends at the first cancellation point afterwards. Callbacks are called
  *              with cancellation disabled; a function that tells an id must not be a cancellation
- *              point. With PTHREAD_CANCEL_ASYNCHRONOUS a thread may not call the library.
+ *              point, nor may a handler of signals that interrupts the library. With
+ *              PTHREAD_CANCEL_ASYNCHRONOUS a thread may not call the library.
  */
 
 #include "api.h"
