@@ -29,7 +29,9 @@ static void on_signal(int number)
 	char byte = 0;
 
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	if (write(pipe_ends[1], &byte, 1) < 0)
+	/* Not write(), which is a cancellation point: the library's caller may not be cancelled in
+	 * the middle. */
+	if (syscall(SYS_write, pipe_ends[1], &byte, (size_t)1) < 0)
 		errno = 0;
 	atomic_fetch_add(&n_handled, 1);
 	errno = saved;

@@ -47,7 +47,8 @@ static void on_stop(int number)
 	if (ss_memory_inside == 0) {
 		atomic_fetch_add(&n_stopped, 1);
 		atomic_fetch_add(&standing, 1);
-		while (nanosleep(&left, &left) < 0 && errno == EINTR) {
+		/* Not nanosleep(), which is a cancellation point. */
+		while (syscall(SYS_nanosleep, &left, &left) < 0 && errno == EINTR) {
 		}
 		atomic_fetch_sub(&standing, 1);
 	}
