@@ -155,6 +155,10 @@ void ss_view_mark_at(struct ss_view *view);
 void ss_view_mark_leaving(struct ss_view *view);
 void ss_view_mark_left(struct ss_view *view);
 
+/* How many deliveries of what has been published since ss_view_mark_at() are due by now: published,
+ * not under way. */
+uint64_t ss_view_due(const struct ss_view *view);
+
 /* Whoever has joined: nothing may come any more. */
 void ss_view_close(struct ss_view *view);
 

@@ -62,6 +62,28 @@ void ss_view_mark_left(struct ss_view *view)
 	for_each(view, mark_left);
 }
 
+uint64_t ss_view_due(const struct ss_view *view)
+{
+	const struct ss_place *place = &view->place;
+	const struct ss_mark *mark = view->marks;
+	uint64_t due = 0;
+
+	for (unsigned a = 0; a < place->n_authors; a++) {
+		for (unsigned t = 0; t < place->n_topics; t++) {
+			uint64_t paths = view->distinct ? !!place->paths[t] : place->paths[t];
+
+			for (unsigned k = 0; k < SS_KINDS; k++, mark++) {
+				uint64_t completed = atomic_load(
+					&place->authors[a].counts[t][k].completed);
+
+				if (completed > mark->begun_at)
+					due += (completed - mark->begun_at) * paths;
+			}
+		}
+	}
+	return due;
+}
+
 /* One author, topic and kind, by a single path, of which nothing was dropped. */
 static void check_run(const struct ss_view *view, const struct ss_track *track,
 		      const struct ss_mark *mark, unsigned author, unsigned topic)

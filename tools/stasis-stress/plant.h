@@ -21,6 +21,8 @@ enum ss_plant {
 	SS_PLANT_TOPIC,	  /* a reference to a topic is kept */
 	SS_PLANT_CHAIN,	  /* a cache update is overlooked */
 	SS_PLANT_STATS,	  /* a statistic is read wrongly */
+	SS_PLANT_DRAIN,	  /* what came before a drain is overlooked */
+	SS_PLANT_SYNC,	  /* a callback that was waited for is overlooked */
 	SS_PLANT_HANG,	  /* a thread does not come to its end */
 	SS_PLANT_N,
 };

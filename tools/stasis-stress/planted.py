@@ -22,6 +22,8 @@ PLANTS = [
     ('topic', 'chain', 'leak'),
     ('chain', 'cache', 'chain'),
     ('stats', 'star', 'stats'),
+    ('drain', 'executors', 'drain'),
+    ('sync', 'sync', 'sync'),
 ]
 
 
