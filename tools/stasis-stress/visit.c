@@ -187,6 +187,8 @@ static void visit_and_be_joined(struct ss_slot *slot)
 
 static void let_go(struct ss_view *view)
 {
+	ss_check(view->n_finals == 1, "final: %s: %llu final messages", view->name,
+		 (unsigned long long)view->n_finals);
 	ss_view_unref(view);
 }
 
