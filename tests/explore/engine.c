@@ -297,6 +297,7 @@ static void thread_init(unsigned i, const char *name, void (*run)(void), unsigne
 	thread->reading = 0;
 	thread->hash = i;
 	thread->stores = 0;
+	thread->ticks = 0;
 	thread->others = 0;
 	thread->late = false;
 	thread->acquired.n = thread->released.n = thread->view.n = 0;

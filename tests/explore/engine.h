@@ -105,6 +105,7 @@ struct ex_thread {
 	uint64_t others;  /* stores of others, when it last went on after it had given way */
 	bool late;	  /* it has read what was not the newest since it yielded */
 	uint64_t stores;
+	uint64_t ticks; /* times it has looked at the clock */
 	bool (*ready)(const void *arg);
 	const void *arg;
 	struct ex_view view;

@@ -299,7 +299,7 @@ void explore_gate_pass(struct explore_gate *gate)
 	ex_rmw((uintptr_t)&gate->open, sizeof(gate->open), EX_SUB, 1, __ATOMIC_ACQUIRE, PC);
 }
 
-/* --- allocator, assertions, clock, threads --- */
+/* --- allocator, assertions, clock, threads, barriers --- */
 
 void *sti_alloc(size_t size)
 {
@@ -346,18 +346,24 @@ void sti_assert_failed(const char *what, const char *file, int line)
 
 uint64_t sti_clock_monotonic_ns(void)
 {
-	return 1;
+	return sti_ticks();
 }
 
-void sti_clock_now_slow(struct sti_clock *clock, struct timeval *now)
+/* Each thread has its own time: what it does not share cannot depend on others. */
+uint64_t sti_ticks(void)
 {
-	(void)clock;
-	*now = (struct timeval){ 0 };
+	return ++ex_self()->ticks;
 }
 
 uint64_t sti_ticks_from_ns(uint64_t ns)
 {
 	return ns;
+}
+
+void sti_clock_now(struct sti_clock *clock, struct timeval *now)
+{
+	(void)clock;
+	*now = (struct timeval){ 0 };
 }
 
 __thread struct sti_thread *sti_thread_current;
@@ -366,4 +372,28 @@ __thread struct sti_thread *sti_thread_current;
 struct sti_thread *sti_thread_enter(void)
 {
 	return NULL;
+}
+
+/* So there is no heap of a thread's. */
+void *sti_slab_refill(struct sti_slab_cache *cache, unsigned shift)
+{
+	return NULL;
+}
+
+size_t sti_slab_trim(void)
+{
+	return 0;
+}
+
+bool sti_membarrier_is_usable(void);
+void sti_membarrier(void);
+
+bool sti_membarrier_is_usable(void)
+{
+	return true;
+}
+
+void sti_membarrier(void)
+{
+	explore_membarrier();
 }
