@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* explore-mailbox.c — exec/mailbox.h handed over between threads, exec/runqueue.h, and a worker that
- * parks
+/* explore-mailbox.c — exec/mailbox.h handed over between threads, exec/runqueue.h, and a worker
+ * that parks
  *
  * Consumers are either the producers, each of whom runs the mailbox when it is his to run, as with
  * STASIS_WAIT_INLINE; or a worker, sti_worker_main() itself, that sleeps when there is nothing to

@@ -111,7 +111,8 @@ struct explore_lock {
 void explore_lock(struct explore_lock *lock);
 void explore_unlock(struct explore_lock *lock);
 
-/* A place is given by one and taken by another, which waits for it. All-zero: none. */
+/* Opened so many times, and passed as often: by one thread, which waits for it. All-zero to begin
+ * with. */
 struct explore_gate {
 	uint32_t open;
 };

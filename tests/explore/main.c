@@ -118,7 +118,7 @@ static double now(void)
 {
 	struct timespec time;
 
-	clock_gettime(CLOCK_MONOTONIC, &time);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
 	return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
@@ -134,7 +134,7 @@ static void print_bounds(struct ex_bounds bounds)
 {
 	print_bound("", bounds.preemptions, "preemptions");
 	print_bound(", ", bounds.stale, "stale loads");
-	if (bounds.both < bounds.preemptions + bounds.stale)
+	if (bounds.both != EXPLORE_UNBOUNDED && bounds.both < bounds.preemptions + bounds.stale)
 		print_bound(" (", bounds.both, "of both)");
 	print_bound(", ", bounds.stops, "stops");
 }
@@ -192,7 +192,7 @@ static void print_figures(const struct explore_case *test, const struct options 
 	print_bounds(bounds);
 	if (options->random == 0)
 		printf(ex->cut ? ": all of these" : ": all there are, no bound was met");
-	printf("; %.1f s\n", now() - start);
+	printf("; %.1f s of CPU\n", now() - start);
 	fflush(stdout);
 }
 

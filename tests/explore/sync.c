@@ -276,11 +276,9 @@ static bool is_not_zero(const void *arg)
 
 void explore_lock(struct explore_lock *lock)
 {
-	ex_step();
-	ex_point();
-	while (lock->held != 0)
+	while (ex_rmw((uintptr_t)&lock->held, sizeof(lock->held), EX_XCHG, 1, __ATOMIC_ACQUIRE,
+		      PC) != 0)
 		ex_wait(is_zero, &lock->held);
-	ex_rmw((uintptr_t)&lock->held, sizeof(lock->held), EX_XCHG, 1, __ATOMIC_ACQUIRE, PC);
 }
 
 void explore_unlock(struct explore_lock *lock)

@@ -2,8 +2,8 @@
 #ifndef STI_BASE_CLOCK_H
 #define STI_BASE_CLOCK_H
 
-/* shim/base/clock.h — in place of lib/base/clock.h: a clock on which nothing but looking at it takes
- * time, so that schedules are the same each time; see sync.c */
+/* shim/base/clock.h — in place of lib/base/clock.h: a clock on which nothing but looking at it
+ * takes time, so that schedules are the same each time; see sync.c */
 
 #include <stdbool.h>
 #include <stdint.h>
