@@ -5,6 +5,8 @@
  * Whoever is told STI_PUSH_WAKE opens a gate; the consumer passes it and takes until he is let go.
  * So a push that nobody is woken for shows as an item that is never delivered. */
 
+#include <stdatomic.h>
+
 #include "base/alloc.h"
 #include "explore.h"
 #include "ring/ring.h"
@@ -194,6 +196,13 @@ static void setup_nearly_full(void)
 	fill(1);
 }
 
+/* Holes are taken over at once. */
+static void setup_takeover(void)
+{
+	setup();
+	sti_ring_set_patience(0);
+}
+
 static void setup_bounded(void)
 {
 	explore_expect(sti_mpsc_init_bounded(&tail, &head, 2, false, NULL) == 0);
@@ -256,6 +265,22 @@ static void check_stopped(void)
 	check_order();
 	if (!explore_was_stopped(0) && !explore_was_stopped(1))
 		check_all();
+}
+
+/* Holes are taken over: a stopped producer holds up nobody, unless it was to wake the consumer. */
+static void check_passed(void)
+{
+	unsigned n = 0;
+
+	check_order();
+	/* Relaxed: alone. */
+	if (atomic_load_explicit(&atomic_load_explicit(&head.ring, memory_order_relaxed)->idle_at,
+				 memory_order_relaxed) == STI_RING_IDLE_NONE)
+		return;
+	for (unsigned i = 0; i < n_delivered; i++)
+		n += delivered[i].producer == 1;
+	if (n != told[1].pushed)
+		explore_violation("%u items were pushed, %u delivered", told[1].pushed, n);
 }
 
 static void producer_0(void)
@@ -430,6 +455,31 @@ const struct explore_case explore_cases[] = {
 		.preemptions = 2,
 		.stale = 1,
 		.both = 2,
+		.stops = 1,
+	},
+	{
+		.name = "takeover",
+		.what = "the consumer takes over holes",
+		.setup = setup_takeover,
+		.check = check_all,
+		.threads = { { "producer-0", producer_0, 0 },
+			     { "producer-1", producer_1, 0 },
+			     { "consumer", consumer, EXPLORE_DAEMON } },
+		.preemptions = 2,
+		.stale = 1,
+		.both = 2,
+	},
+	{
+		.name = "takeover-stopped",
+		.what = "the hole is one for ever: what others push is delivered",
+		.setup = setup_takeover,
+		.check = check_passed,
+		.threads = { { "producer-0", producer_0, EXPLORE_STOPPABLE },
+			     { "producer-1", producer_1, 0 },
+			     { "consumer", consumer, EXPLORE_DAEMON } },
+		.preemptions = 1,
+		.stale = 1,
+		.both = 1,
 		.stops = 1,
 	},
 	{

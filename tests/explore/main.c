@@ -179,8 +179,10 @@ static bool deepen(struct ex_bounds *bounds, struct ex_bounds max)
 }
 
 static void print_figures(const struct explore_case *test, const struct options *options,
-			  struct ex_bounds bounds, const struct ex_figures *figures, double start)
+			  struct ex_bounds bounds, const struct ex_figures *figures, double seconds)
 {
+	bool violated = ex->outcome == EX_VIOLATED;
+
 	printf("%s: ", test->name);
 	if (options->random > 0)
 		printf("at random, seed %llu: ", (unsigned long long)options->seed);
@@ -190,9 +192,9 @@ static void print_figures(const struct explore_case *test, const struct options 
 		       (unsigned long long)figures->pruned, (unsigned long long)figures->states);
 	printf(", the longest of %u steps; ", figures->longest);
 	print_bounds(bounds);
-	if (options->random == 0)
+	if (options->random == 0 && !violated)
 		printf(ex->cut ? ": all of these" : ": all there are, no bound was met");
-	printf("; %.1f s of CPU\n", now() - start);
+	printf("; %.1f s of CPU\n", seconds);
 	fflush(stdout);
 }
 
@@ -229,7 +231,7 @@ static bool run_case(const struct explore_case *test, const struct options *opti
 		ex_keep_schedule();
 		report(bounds);
 	}
-	print_figures(test, options, bounds, &figures, start);
+	print_figures(test, options, bounds, &figures, now() - start);
 	if (options->expect == NULL)
 		return !violated;
 	if (violated && strstr(ex->text, options->expect) == NULL) {

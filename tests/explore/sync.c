@@ -13,9 +13,12 @@
 
 #include "base/alloc.h"
 #include "base/assert.h"
+#include "base/callout.h"
 #include "base/clock.h"
+#include "base/process.h"
 #include "base/thread.h"
 #include "sync/eventcount.h"
+#include "sync/membarrier.h"
 #include "sync/rcu.h"
 
 #define PC __builtin_return_address(0)
@@ -342,6 +345,14 @@ void sti_assert_failed(const char *what, const char *file, int line)
 	ex_violate("assertion failed: %s:%d: %s", file, line, what);
 }
 
+void sti_callout_left(const char *how)
+{
+	ex_violate("a callback has been left %s", how);
+}
+
+/* Nobody forks. */
+bool sti_process_is_child;
+
 uint64_t sti_clock_monotonic_ns(void)
 {
 	return sti_ticks();
@@ -382,9 +393,6 @@ size_t sti_slab_trim(void)
 {
 	return 0;
 }
-
-bool sti_membarrier_is_usable(void);
-void sti_membarrier(void);
 
 bool sti_membarrier_is_usable(void)
 {
