@@ -272,9 +272,9 @@ const struct explore_case explore_cases[] = {
 		.threads = { { "runner-0", runner_0, 0 },
 			     { "runner-1", runner_1, 0 },
 			     { "runner-2", runner_2, 0 } },
-		.preemptions = 2,
+		.preemptions = 3,
 		.stale = 1,
-		.both = 2,
+		.both = 3,
 	},
 	{
 		.name = "end",

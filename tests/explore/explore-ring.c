@@ -203,6 +203,12 @@ static void setup_takeover(void)
 	sti_ring_set_patience(0);
 }
 
+static void setup_takeover_small(void)
+{
+	setup_nearly_full();
+	sti_ring_set_patience(0);
+}
+
 static void setup_bounded(void)
 {
 	explore_expect(sti_mpsc_init_bounded(&tail, &head, 2, false, NULL) == 0);
@@ -211,6 +217,18 @@ static void setup_bounded(void)
 static void setup_evicting(void)
 {
 	explore_expect(sti_mpsc_init_bounded(&tail, &head, 1, true, NULL) == 0);
+}
+
+static void setup_takeover_bounded(void)
+{
+	setup_bounded();
+	sti_ring_set_patience(0);
+}
+
+static void setup_takeover_evicting(void)
+{
+	setup_evicting();
+	sti_ring_set_patience(0);
 }
 
 /* Each producer's items in order, each once; all that were taken were pushed. */
@@ -465,9 +483,9 @@ const struct explore_case explore_cases[] = {
 		.threads = { { "producer-0", producer_0, 0 },
 			     { "producer-1", producer_1, 0 },
 			     { "consumer", consumer, EXPLORE_DAEMON } },
-		.preemptions = 2,
+		.preemptions = 3,
 		.stale = 1,
-		.both = 2,
+		.both = 3,
 	},
 	{
 		.name = "takeover-stopped",
@@ -477,10 +495,59 @@ const struct explore_case explore_cases[] = {
 		.threads = { { "producer-0", producer_0, EXPLORE_STOPPABLE },
 			     { "producer-1", producer_1, 0 },
 			     { "consumer", consumer, EXPLORE_DAEMON } },
-		.preemptions = 1,
+		.preemptions = 2,
 		.stale = 1,
-		.both = 1,
+		.both = 2,
 		.stops = 1,
+	},
+	{
+		.name = "takeover-grow",
+		.what = "holes in rings that are followed by others",
+		.setup = setup_takeover_small,
+		.check = check_all,
+		.threads = { { "producer", producer_single, 0 },
+			     { "batch", producer_batch, 0 },
+			     { "consumer", consumer, EXPLORE_DAEMON } },
+		.preemptions = 2,
+		.stale = 1,
+		.both = 2,
+	},
+	{
+		.name = "takeover-close",
+		.what = "holes in a queue that is closed",
+		.setup = setup_takeover,
+		.check = check_ended,
+		.threads = { { "producer-0", producer_0, 0 },
+			     { "producer-1", producer_1, 0 },
+			     { "closer", closer, 0 },
+			     { "consumer", consumer, EXPLORE_DAEMON } },
+		.preemptions = 2,
+		.stale = 1,
+		.both = 2,
+	},
+	{
+		.name = "takeover-bounded",
+		.what = "holes in a bounded queue, some pushes forced",
+		.setup = setup_takeover_bounded,
+		.check = check_all,
+		.threads = { { "producer-0", producer_0, 0 },
+			     { "forced", producer_force, 0 },
+			     { "consumer", consumer_one_by_one, EXPLORE_DAEMON } },
+		.preemptions = 2,
+		.stale = 1,
+		.both = 2,
+	},
+	{
+		.name = "takeover-evict",
+		.what = "holes in a queue that evicts",
+		.setup = setup_takeover_evicting,
+		.check = check_evicted,
+		.threads = { { "producer-0", evictor_0, 0 },
+			     { "producer-1", evictor_1, 0 },
+			     { "consumer", consumer_one_by_one, EXPLORE_DAEMON } },
+		.preemptions = 2,
+		.stale = 1,
+		.both = 2,
 	},
 	{
 		.name = "bounded",
