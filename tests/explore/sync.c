@@ -345,6 +345,8 @@ void sti_assert_failed(const char *what, const char *file, int line)
 	ex_violate("assertion failed: %s:%d: %s", file, line, what);
 }
 
+__thread unsigned sti_cancel_holds;
+
 void sti_callout_left(const char *how)
 {
 	ex_violate("a callback has been left %s", how);
