@@ -318,6 +318,11 @@ static void producer_single(void)
 	push(0, 0);
 }
 
+static void producer_other(void)
+{
+	push(1, 0);
+}
+
 static void producer_batch(void)
 {
 	push_n(1, 0, 3, STI_MPSC_FIT);
@@ -519,6 +524,19 @@ const struct explore_case explore_cases[] = {
 		.check = check_ended,
 		.threads = { { "producer-0", producer_0, 0 },
 			     { "producer-1", producer_1, 0 },
+			     { "closer", closer, 0 },
+			     { "consumer", consumer, EXPLORE_DAEMON } },
+		.preemptions = 2,
+		.stale = 1,
+		.both = 2,
+	},
+	{
+		.name = "takeover-end",
+		.what = "a hole before the end, and somebody late with a ring to link there",
+		.setup = setup_takeover_small,
+		.check = check_ended,
+		.threads = { { "producer", producer_single, 0 },
+			     { "grower", producer_other, 0 },
 			     { "closer", closer, 0 },
 			     { "consumer", consumer, EXPLORE_DAEMON } },
 		.preemptions = 2,
