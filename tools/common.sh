@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 # shellcheck shell=bash
 #
-# Sourced by tools/bench and tools/test: where to build, and how to build without a flood of output.
+# Sourced by the other scripts here: where to build, and how to build without a flood of output.
 # Messages go to standard error, so that the output of what is built can be piped.
 
 source=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd) # the top of the source tree
@@ -64,4 +64,13 @@ build() {
 	fi
 	quietly "compiling $(basename "$directory")" "$directory/compile.log" \
 		ninja -C "$directory" "${targets[@]}"
+}
+
+# build_or_anew DIRECTORY ...: the same; from scratch if that fails, because what is there may be left
+# over from another version of meson or of a compiler.
+build_or_anew() {
+	build "$@" && return
+	say "once more, from scratch"
+	rm -rf "$1"
+	build "$@"
 }
