@@ -72,6 +72,12 @@ static void receive(void *data, struct stasis_subscription *sub, struct stasis_t
 		run.samples[run.n_samples++] = now_ns() - datum->due_ns;
 }
 
+static _Noreturn void fail(const char *what)
+{
+	fprintf(stderr, "crowd: %s\n", what);
+	exit(1);
+}
+
 static void publish(uint64_t due_ns, _Atomic uint32_t *outstanding, size_t n)
 {
 	const struct datum datum = { .due_ns = due_ns, .outstanding = outstanding };
@@ -82,10 +88,8 @@ static void publish(uint64_t due_ns, _Atomic uint32_t *outstanding, size_t n)
 		messages[i] = stasis_message_create_inline(run.type, &datum, sizeof(datum));
 		whole = whole && messages[i] != NULL;
 	}
-	if (!whole || stasis_publish_batch(run.topic, messages, n) != 0) {
-		fprintf(stderr, "crowd: no memory\n");
-		exit(1);
-	}
+	if (!whole || stasis_publish_batch(run.topic, messages, n) != 0)
+		fail("no memory");
 }
 
 static void *crowd(void *arg)
@@ -132,6 +136,12 @@ static double sample_us(double part)
 		       (double)run.samples[(size_t)(part * (double)(run.n_samples - 1))] / 1e3;
 }
 
+static void thread_start(pthread_t *thread, void *(*run_thread)(void *), void *arg)
+{
+	if (pthread_create(thread, NULL, run_thread, arg) != 0)
+		fail("cannot start a thread");
+}
+
 static void one_round(const char *name, uint64_t patience_ns)
 {
 	pthread_t *threads = calloc(run.n_publishers + 1, sizeof(*threads));
@@ -146,21 +156,20 @@ static void one_round(const char *name, uint64_t patience_ns)
 	sub = stasis_subscribe_with(run.topic, receive, NULL,
 				    &(struct stasis_subscribe_options){ .executor = executor });
 	if (threads == NULL || outstanding == NULL || sub == NULL)
-		exit(1);
+		fail("no memory");
 	run.n_samples = 0;
 	atomic_store(&run.stop, false);
 	for (unsigned i = 0; i < run.n_publishers; i++)
-		pthread_create(&threads[i], NULL, crowd, &outstanding[i * 16]);
-	pthread_create(&threads[run.n_publishers], NULL, pace, NULL);
+		thread_start(&threads[i], crowd, &outstanding[i * 16]);
+	thread_start(&threads[run.n_publishers], pace, NULL);
 	pthread_join(threads[run.n_publishers], NULL);
 	atomic_store(&run.stop, true);
 	for (unsigned i = 0; i < run.n_publishers; i++)
 		pthread_join(threads[i], NULL);
-	stasis_executor_drain(executor);
-	stasis_stats_read(sub, &stats);
+	if (stasis_executor_drain(executor) != 0 || stasis_stats_read(sub, &stats) != 0)
+		fail("cannot drain");
 	stasis_unsubscribe_and_join(sub);
 	stasis_executor_shutdown(executor);
-	stasis_object_unref(executor);
 	stasis_object_unref(run.topic);
 	qsort(run.samples, run.n_samples, sizeof(run.samples[0]), compare);
 	printf("%-10s %9zu %10.1f %10.1f %10.1f %10.1f %9llu %11llu\n", name, run.n_samples,
