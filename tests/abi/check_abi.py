@@ -56,7 +56,10 @@ def compare(old, old_include, new, new_include):
 
 def last_tag(source):
     """The last release that this version follows; None: there is none, or no history."""
-    if run(['git', '-C', source, 'rev-parse', '--is-inside-work-tree']).returncode != 0:
+    inside = run(['git', '-C', source, 'rev-parse', '--is-inside-work-tree'])
+    if 'dubious ownership' in inside.stdout:
+        raise SystemExit(inside.stdout) # there may well be a tag
+    if inside.returncode != 0:
         return None
     done = run(['git', '-C', source, 'describe', '--tags', '--abbrev=0', '--match', 'v[0-9]*'])
     return done.stdout.strip() if done.returncode == 0 else None

@@ -29,6 +29,8 @@
 
 #define STOP_NS UINT64_C(1000000000)
 #define WAIT_NS_MAX UINT64_C(5000000)
+/* Rounds in which the machine was quiet enough, before it is said that they wait. */
+#define VALID_MIN 5u
 #define LATE_NS UINT64_C(250000000)
 #define PACE_US 2000u
 #define N_SUBS 2u /* the first has the hole */
@@ -243,7 +245,7 @@ static void hole_control(struct stress *stress)
 	/* One good round will do, but the machine may be busy. */
 	do
 		one_round(stop_ns < STOP_NS ? stop_ns : STOP_NS);
-	while (stress_now() < end || (run.n_good == 0 && run.n_rounds < 20 && run.n_valid < 5));
+	while (stress_now() < end || (run.n_good == 0 && run.n_rounds < 20 && run.n_valid < VALID_MIN));
 }
 
 static void hole_setup(struct stress *stress)
@@ -283,7 +285,9 @@ static void hole_check(struct stress *stress)
 		     (unsigned long long)stats.taken_over);
 	stress_check(stats.published == stats.delivered, "%llu published, %llu delivered",
 		     (unsigned long long)stats.published, (unsigned long long)stats.delivered);
-	stress_check(run.n_good > 0 || run.n_valid == 0,
+	if (run.n_valid < VALID_MIN)
+		printf("the machine is too busy to tell whether messages wait for 5 ms\n");
+	stress_check(run.n_good > 0 || run.n_valid < VALID_MIN,
 		     "messages wait for a publisher that is stopped");
 	for (uint32_t i = 0; i < N_SUBS; i++) {
 		stasis_unsubscribe_and_join(run.subs[i]);
