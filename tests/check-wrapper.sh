@@ -3,8 +3,8 @@
 #
 # check-wrapper.sh WRAPPER PROGRAM
 #
-# Passes when the wrapper reports the errors of a program that succeeds, and fails for them: not when
-# one of the two could not be run.
+# Passes when the wrapper reports the errors of a program that succeeds, and fails for them: not
+# when one of the two could not be run.
 
 report=$("$1" "$2" 2>&1)
 status=$?
