@@ -245,7 +245,8 @@ static void hole_control(struct stress *stress)
 	/* One good round will do, but the machine may be busy. */
 	do
 		one_round(stop_ns < STOP_NS ? stop_ns : STOP_NS);
-	while (stress_now() < end || (run.n_good == 0 && run.n_rounds < 20 && run.n_valid < VALID_MIN));
+	while (stress_now() < end ||
+	       (run.n_good == 0 && run.n_rounds < 20 && run.n_valid < VALID_MIN));
 }
 
 static void hole_setup(struct stress *stress)
