@@ -287,6 +287,8 @@ static void subscription_abandon(struct stasis_subscription *sub)
 	/* R3: a drain may have seen "Subscribe" in its queue, and nobody will deliver it. */
 	atomic_store_explicit(&sub->mailbox.delivered, sti_mpsc_pushed(&sub->mailbox.head),
 			      memory_order_release);
+	/* R3: likewise where it goes by what was taken. */
+	atomic_fetch_or_explicit(&sub->mailbox.flags, STI_MAILBOX_DONE, memory_order_release);
 }
 
 /* Lets somebody at a queue that is complete. */
