@@ -156,6 +156,8 @@ static void table_resize(struct sti_rcu_head *rcu)
 		}
 		cds_lfht_resize(table->lfht, n_buckets);
 		atomic_store_explicit(&table->n_buckets, n_buckets, memory_order_relaxed);
+		/* There is memory, or it takes less now. */
+		atomic_store_explicit(&table->enough, 0, memory_order_relaxed);
 	}
 	/* X1: another may ask now, or it is gone. */
 	state = atomic_fetch_and_explicit(&table->state, ~TABLE_RESIZING, memory_order_acq_rel);
