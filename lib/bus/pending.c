@@ -14,6 +14,7 @@
 
 #include "base/alloc.h"
 #include "base/clock.h"
+#include "base/process.h"
 #include "bus/push.h"
 #include "exec/claims.h"
 #include "exec/executor.h"
@@ -173,8 +174,9 @@ enum sti_push sti_push_wait(struct stasis_subscription *sub, void *const *items,
 
 		sti_rcu_read_lock();
 		/* A2: pairs with R2 in executor_begin_close(). */
-		if (atomic_load_explicit(&mailbox->flags, memory_order_acquire) &
-		    (STI_MAILBOX_REFUSING | STI_MAILBOX_DONE)) {
+		if (sti_process_is_child ||
+		    (atomic_load_explicit(&mailbox->flags, memory_order_acquire) &
+		     (STI_MAILBOX_REFUSING | STI_MAILBOX_DONE))) {
 			push = STI_PUSH_ENDED;
 		} else if (n == 0) {
 			push = sti_mpsc_depth(&mailbox->head) < limits->capacity ? STI_PUSH_OK :

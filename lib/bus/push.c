@@ -3,6 +3,7 @@
 
 #include "bus/push.h"
 
+#include "base/process.h"
 #include "bus/chain.h"
 #include "bus/sync.h"
 #include "bus/topic.h"
@@ -16,6 +17,8 @@ static void push_wake(struct sti_delivery *delivery, struct stasis_subscription 
 {
 	struct sti_mailbox *mailbox = &sub->mailbox;
 
+	if (sti_unlikely(sti_process_is_child))
+		return;
 	if (mailbox->executor->wait == STASIS_WAIT_INLINE && sti_context_depth() < INLINE_DEPTH &&
 	    sti_pending_run(&delivery->pending, mailbox))
 		return;

@@ -12,6 +12,7 @@
 #include <stasis/topic.h>
 
 #include "base/alloc.h"
+#include "base/process.h"
 #include "cache/cache.h"
 #include "sync/rcu.h"
 
@@ -145,11 +146,12 @@ struct stasis_topic *stasis_caching_get_topic(struct stasis_caching_topic *cachi
 static struct stasis_caching_topic *caching_unsubscribe(struct stasis_caching_topic *caching,
 							bool join)
 {
+	int result = caching != NULL ? sti_process_check() : -EINVAL;
 	struct stasis_forward *forward;
 	int saved = errno;
 
-	if (caching == NULL) {
-		errno = EINVAL;
+	if (result != 0) {
+		errno = -result;
 		return NULL;
 	}
 	forward = caching_end(caching);

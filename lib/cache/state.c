@@ -12,6 +12,7 @@
 #include <stasis/subscription.h>
 
 #include "base/alloc.h"
+#include "base/process.h"
 #include "bus/subscription.h"
 #include "cache/cache.h"
 #include "sync/rcu.h"
@@ -108,10 +109,10 @@ stasis_caching_subscribe_with_state(struct stasis_caching_topic *caching,
 {
 	struct joining joining = { .cache = NULL };
 	struct stasis_subscription *sub = NULL;
-	int result;
+	int result = caching != NULL ? sti_process_check() : -EINVAL;
 
-	if (caching == NULL) {
-		errno = EINVAL;
+	if (result != 0) {
+		errno = -result;
 		return NULL;
 	}
 	joining.cache = caching->cache;
