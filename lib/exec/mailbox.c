@@ -56,7 +56,7 @@ unsigned sti_context_depth(void)
 {
 	unsigned depth = 0;
 
-	for (const struct sti_context *context = context_current; context != NULL;
+	for (const struct sti_context *context = sti_context_current(); context != NULL;
 	     context = context->outer)
 		depth++;
 	return depth;
