@@ -7,11 +7,12 @@
 #include "ring/ring.h"
 #include "sync/membarrier.h"
 
-static uint64_t patience_ns = STI_RING_PATIENCE_NS;
+static _Atomic uint64_t patience_ns = STI_RING_PATIENCE_NS;
 
 void sti_ring_set_patience(uint64_t ns)
 {
-	patience_ns = ns;
+	/* Relaxed, here and below: no more than a figure. */
+	atomic_store_explicit(&patience_ns, ns, memory_order_relaxed);
 }
 
 /* --- the producer --- */
@@ -72,10 +73,13 @@ static uint64_t ring_close(struct sti_ring *ring, uint64_t pos)
 			return 0;
 		next = sti_ring_link(ring, next);
 	}
-	while (!(word & STI_RING_CLOSED)) {
-		/* Those who find it closed find room behind it. */
-		if (ring->capacity != 0)
+	for (;;) {
+		/* Those who find it closed find room behind it. Also if somebody else has closed it
+		 * meanwhile, with more in it. */
+		if (ring->capacity != 0 && !(word & STI_RING_FINAL))
 			sti_ring_lend(next, sti_ring_pos(word) - pos);
+		if (word & STI_RING_CLOSED)
+			return word;
 		/* S1: nothing is reserved after this. */
 		if (atomic_compare_exchange_weak_explicit(&ring->tail, &word,
 							  word | STI_RING_CLOSED,
@@ -83,7 +87,6 @@ static uint64_t ring_close(struct sti_ring *ring, uint64_t pos)
 							  memory_order_seq_cst))
 			return word | STI_RING_CLOSED;
 	}
-	return word;
 }
 
 /* What is left in a ring, for the consumer alone. */
@@ -237,16 +240,16 @@ static bool ring_take_over(struct sti_mpsc_tail *tail, struct sti_mpsc_head *hea
 bool sti_ring_wait_at_hole(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head,
 			   struct sti_ring *ring, uint64_t pos)
 {
-	uint64_t now, ns;
+	uint64_t ns = atomic_load_explicit(&patience_ns, memory_order_relaxed);
+	uint64_t now;
 
-	if (patience_ns == UINT64_MAX)
+	if (ns == UINT64_MAX)
 		return false;
 	now = sti_ticks();
 	if (ring->hole_tick == 0 || ring->hole != pos) {
 		ring->hole = pos;
 		ring->hole_tick = now;
 	}
-	ns = patience_ns;
 	if (ring->capacity != 0)
 		ns *= 1 + (ring->take_mask >> STI_RING_PATIENCE_ORDER);
 	if (now - ring->hole_tick < sti_ticks_from_ns(ns))
