@@ -3,6 +3,7 @@
 
 #include "sync/membarrier.h"
 
+#include <errno.h>
 #include <linux/membarrier.h>
 #include <stdatomic.h>
 #include <sys/syscall.h>
@@ -10,13 +11,13 @@
 
 #include "base/assert.h"
 
-enum usable {
-	USABLE_UNKNOWN,
-	USABLE_YES,
-	USABLE_NO,
+enum registered {
+	REGISTERED_UNKNOWN,
+	REGISTERED_YES,
+	REGISTERED_NO,
 };
 
-static _Atomic int usable;
+static _Atomic int registered;
 
 static bool membarrier_call(int command)
 {
@@ -26,17 +27,21 @@ static bool membarrier_call(int command)
 bool sti_membarrier_is_usable(void)
 {
 	/* Relaxed, both: who does not know yet finds the same. */
-	int known = atomic_load_explicit(&usable, memory_order_relaxed);
+	int known = atomic_load_explicit(&registered, memory_order_relaxed);
+	int saved = errno;
+	bool usable;
 
-	if (known == USABLE_UNKNOWN) {
-		/* liburcu has mostly done the first already; twice does no harm. */
-		known = membarrier_call(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) &&
-					membarrier_call(MEMBARRIER_CMD_PRIVATE_EXPEDITED) ?
-				USABLE_YES :
-				USABLE_NO;
-		atomic_store_explicit(&usable, known, memory_order_relaxed);
+	if (known == REGISTERED_UNKNOWN) {
+		/* liburcu has mostly done it already; twice does no harm. */
+		known = membarrier_call(MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED) ?
+				REGISTERED_YES :
+				REGISTERED_NO;
+		atomic_store_explicit(&registered, known, memory_order_relaxed);
 	}
-	return known == USABLE_YES;
+	/* It may have been forbidden since. */
+	usable = known == REGISTERED_YES && membarrier_call(MEMBARRIER_CMD_PRIVATE_EXPEDITED);
+	errno = saved;
+	return usable;
 }
 
 void sti_membarrier(void)

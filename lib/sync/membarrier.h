@@ -16,8 +16,8 @@
 
 #include <stdbool.h>
 
-/* May sti_membarrier() be used? Not everywhere: kernels without it, or a filter of system calls.
- * The first call registers the process. */
+/* May sti_membarrier() be used just now? Not everywhere: kernels without it, or a filter of system
+ * calls, which may come late. The first call registers the process; each asks anew. */
 bool sti_membarrier_is_usable(void);
 
 /* Only where it may be used. */
