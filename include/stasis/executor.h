@@ -25,7 +25,8 @@
  *            ends an executor, a subscription or a forward, fails at once with ENOTRECOVERABLE;
  *            what is published there is not delivered. The parent notices nothing of it.
  *            posix_spawn(), vfork() and system() are of no concern. Before the first executor or
- *            cache is made, fork() is free: call daemon() and the like by then.
+ *            cache is made, and while no other thread is in the library, fork() is free: call
+ *            daemon() and the like by then.
  */
 
 #include <stddef.h>

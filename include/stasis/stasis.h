@@ -29,8 +29,9 @@
  *              by longjmp(), the program is ended: by std::terminate() where the callback runs on a
  *              thread of the library's, else by abort() with a message, also when there would have
  *              been a handler: what the library was in the middle of would never end. longjmp() is
- *              noticed, as a rule, when the thread next delivers or waits. Exceptions that a
- *              callback catches by itself are its own affair.
+ *              noticed, as a rule, when the thread next delivers or waits; going on meanwhile on
+ *              another stack within 16 KiB above the callback's is taken for it. Exceptions
+ *              that a callback catches by itself are its own affair.
  * Cancellation A thread may be cancelled (pthread_cancel()) with the default, deferred, type. No
  *              function of the library is a cancellation point: one that waits goes on waiting, and
  *              the thread ends at the first cancellation point afterwards. Callbacks are called

@@ -81,11 +81,15 @@ enum stasis_overflow {
 	STASIS_OVERFLOW_DROP_NEWEST,
 	/* The oldest that is queued makes room: lost for this subscription, and counted. If another
 	 * publisher is in the middle of queueing that one, the message is refused instead, as with
-	 * DROP_NEWEST: nobody waits. */
+	 * DROP_NEWEST: nobody waits. When one who had stopped there has been passed by (taken_over
+	 * in stasis/stats.h), what was queued then is kept: until that has been delivered, newer
+	 * ones make room, and where there are none the message is refused. */
 	STASIS_OVERFLOW_DROP_OLDEST,
 	/* The message is not taken and the publisher told, as with DROP_NEWEST; of several that are
 	 * published at once (stasis_publish_batch()) either all are taken or none. On a topic with
-	 * forwards or selective subscriptions that goes for neighbours of one type. */
+	 * forwards or selective subscriptions that goes for neighbours of one type that come by one
+	 * way. If its publisher stops in the middle, and is passed by, the rest is queued beyond
+	 * the capacity. */
 	STASIS_OVERFLOW_REJECT,
 };
 

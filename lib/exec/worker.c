@@ -35,7 +35,8 @@
 #define SPIN_RETRY 16
 
 /* Rounds of nothing but holes before the CPU is offered to whoever is making them: longer than it
- * takes until a hole is taken over. Among many threads it would not come back before that. */
+ * takes until a hole is taken over, save in very large bounded queues. Among many threads it would
+ * not come back before that. */
 #define HOLE_SPINS 1024
 
 static void bump(_Atomic uint64_t *counter, uint64_t n)

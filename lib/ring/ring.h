@@ -158,7 +158,7 @@
  * Linearization: push at S1, at its last one if it is pushed again; a take stops at the first slot
  *           not yet filled. A push that finds the queue full: at S7, since tail is the same before
  *           and after. evict: at S5, and the queue is full then, since head is as it was before
- *           tail was loaded.
+ *           tail was loaded; or it was when limit was loaded, where a remainder is left before.
  * Progress: push is lock-free (a failed CAS means that another push succeeded, and who pushes again
  *           does so because the consumer has gone on); take is wait-free, and so is rest, but for a
  *           take-over, whose CAS on tail fails when another push succeeds, which the ring's size
