@@ -25,8 +25,8 @@
 #include "watch.h"
 
 #define STEP_US 2000u
-/* A round that takes so many times its time is ended, whatever is left of its schedule: there is
- * too little CPU for it. */
+/* In a round that takes so many times its time nothing goes wrong on purpose any more: there is too
+ * little CPU for it. What would have is written down all the same: a seed has one record. */
 #define LATE_ROUNDS 4u
 
 struct tally {
@@ -51,6 +51,7 @@ static void wait_until(uint64_t ns)
 static void control(struct ss_net *net, struct ss_schedule *schedule, uint64_t began)
 {
 	uint64_t end = began + schedule->round.us * 1000;
+	bool late = false;
 	struct ss_op op;
 
 	ss_watch_phase("running", schedule->round.us);
@@ -58,11 +59,12 @@ static void control(struct ss_net *net, struct ss_schedule *schedule, uint64_t b
 		wait_until(began + op.at_us * 1000);
 		if (ss_violations() > 0)
 			break;
-		if (ss_now_ns() > end + (end - began) * LATE_ROUNDS)
-			break;
+		late |= ss_now_ns() > end + (end - began) * LATE_ROUNDS ||
+			ss_plant_now(SS_PLANT_LATE);
 		ss_watch_phase("running", schedule->round.us);
 		ss_schedule_note(schedule, &op);
-		ss_fault_inject(op.fault, net, op.args);
+		if (!late)
+			ss_fault_inject(op.fault, net, op.args);
 	}
 	wait_until(end);
 }

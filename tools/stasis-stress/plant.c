@@ -24,6 +24,7 @@ static const struct {
 	[SS_PLANT_STATS] = { "stats", "a statistic is read wrongly", 2 },
 	[SS_PLANT_DRAIN] = { "drain", "what came before a drain is overlooked", 0 },
 	[SS_PLANT_SYNC] = { "sync", "a callback that was waited for is overlooked", 10 },
+	[SS_PLANT_LATE] = { "late", "a round has taken too long", 2 },
 	[SS_PLANT_HANG] = { "hang", "a thread does not come to its end", 0 },
 };
 

@@ -23,6 +23,7 @@ enum ss_plant {
 	SS_PLANT_STATS,	  /* a statistic is read wrongly */
 	SS_PLANT_DRAIN,	  /* what came before a drain is overlooked */
 	SS_PLANT_SYNC,	  /* a callback that was waited for is overlooked */
+	SS_PLANT_LATE,	  /* a round has taken too long: no violation */
 	SS_PLANT_HANG,	  /* a thread does not come to its end */
 	SS_PLANT_N,
 };

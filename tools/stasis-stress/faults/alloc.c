@@ -2,8 +2,8 @@
 /* alloc.c — memory runs out
  *
  * Arguments: how (enum ss_memory_mode), n. At random one in n fails, or every nth, or the nth from
- * now: drawn in turn 1, 2, 3, ..., so that in time each has failed. Whatever fails must be reported
- * as ENOMEM (net.h: ss_net_excused()), and what is refused be counted.
+ * now alone, so that in time each has failed. Whatever fails must be reported as ENOMEM (net.h:
+ * ss_net_excused()), and what is refused be counted.
  */
 
 #include "../memory.h"
@@ -14,8 +14,6 @@
 
 static void draw(uint64_t *random, uint64_t *args)
 {
-	static uint64_t turn;
-
 	args[0] = random_below(random, 4);
 	switch (args[0]) {
 	case SS_MEMORY_RANDOM:
@@ -26,7 +24,7 @@ static void draw(uint64_t *random, uint64_t *args)
 		break;
 	default:
 		args[0] = SS_MEMORY_NTH;
-		args[1] = 1 + turn++ % NTH_MAX;
+		args[1] = 1 + random_below(random, NTH_MAX);
 		break;
 	}
 }
@@ -43,7 +41,7 @@ static void release(void)
 
 const struct ss_fault ss_fault_alloc = {
 	.name = "alloc",
-	.doc = "Allocations of the library fail: at random, every nth, and each in turn.",
+	.doc = "Allocations of the library fail: at random, every nth, and one by itself.",
 	.interval_us = 15000,
 	.release = release,
 	.draw = draw,
