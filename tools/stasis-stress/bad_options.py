@@ -52,6 +52,20 @@ BAD_RECORDS = [
     (HEAD + 'round 0 star 1 1000 fork\nop 1 nonsense 0 0 0\n', 'line 6: there is no such fault'),
     (HEAD + 'round 0 star 1 1000 fork\nop 1 exit 0 0 0\n', 'not among'),
     (HEAD + 'round 0 star 1 1000 fork\nop x\n', 'operation'),
+    (HEAD + 'round 0 star 1 1000 fork\nop 1 fork 0 0 0 0\n', 'operation'),
+    (HEAD + 'round 0 star 1 1000 fork\nop -1 fork 0 0 0\n', 'operation'),
+    (HEAD + 'round 0 star 1 1000 fork\nop 1 fork 2 0 0\n', 'argument'),
+    (HEAD + 'round 0 star 1 1000 signal\nop 1 signal 0 99999999999999999 0\n', 'argument'),
+    (HEAD + 'round 0 star 1 1000 fork\nop 1000 fork 0 0 0\n', 'end of its round'),
+    (HEAD + 'round 0 star 1 1000 fork\nop 18446744073709551615 fork 0 0 0\n', 'end of its'),
+    (HEAD + 'round 0 star 1 1000 fork\nop 5 fork 0 0 0\nop 4 fork 0 0 0\n', 'before the last'),
+    (HEAD + 'round 0 star 1 1000 fork nonsense\n', 'line 5: a round'),
+    (HEAD + 'round 0 star -1 1000 fork\n', 'line 5: a round'),
+    (HEAD + 'round 0 star 1 99999999999999 fork\n', 'line 5: a round'),
+    ('stasis-stress schedule 1\nseed -1\n', 'line 2: no seed'),
+    ('stasis-stress schedule 1\nseed 1\nthreads 4 nonsense\n', 'line 3: no number'),
+    ('stasis-stress schedule 1 nonsense\n', 'line 1: this is no schedule'),
+    (HEAD[:-1] + ' nonsense\n', 'line 4: no plant'),
     (HEAD + 'round 0 star 1 1000 fork\nop 1 fork ' + '1' * 1000 + '\n', 'too long'),
 ]
 
@@ -74,6 +88,7 @@ def check_records(program, folder):
         with open(record, 'w', encoding='utf-8') as file:
             file.write(text)
         check_refused(program, ['--quiet', '--replay', record], mention)
+        assert os.listdir(folder) == ['record'], (text, os.listdir(folder))
     # The file says it all: nothing else may.
     check_refused(program, ['--replay', record, '--seed', '2'], 'replay')
     check_refused(program, ['--replay', record, '--record', record], 'record')

@@ -16,7 +16,7 @@
 #define ROUND_US_MAX UINT64_C(86400000000)
 
 static char kept_line[LINE_MAX_BYTES];
-static char record_name[256];
+static char record_name[SS_RECORD_NAME_MAX];
 
 /* --- writing --- */
 
@@ -53,7 +53,16 @@ void ss_schedule_note(struct ss_schedule *schedule, const struct ss_op *op)
 
 static _Noreturn void refuse(const struct ss_schedule *schedule, const char *why)
 {
+	if (schedule->record != NULL && schedule->options->record == NULL)
+		unlink(record_name);
 	ss_die("--replay: %s, line %u: %s", schedule->options->replay, schedule->line, why);
+}
+
+/* Was the line read to its end, by a scanf() that said how far it came? It takes negative numbers
+ * for large ones. */
+static bool is_whole(const char *line, int end)
+{
+	return line[end] == '\0' && strchr(line, '-') == NULL;
 }
 
 /* The next line that says something. False: there is none. */
@@ -101,19 +110,22 @@ static unsigned parse_faults(const struct ss_schedule *schedule, char *list)
 static void read_head(struct ss_schedule *schedule, struct ss_options *options)
 {
 	char line[LINE_MAX_BYTES], plant[32];
-	int version;
+	int version, end = 0;
 
-	if (!read_line(schedule, line) || sscanf(line, "stasis-stress schedule %d", &version) != 1)
+	if (!read_line(schedule, line) ||
+	    sscanf(line, "stasis-stress schedule %d%n", &version, &end) != 1 || line[end] != '\0')
 		refuse(schedule, "this is no schedule");
 	if (version != SS_SCHEDULE_VERSION)
 		refuse(schedule, "of another version");
-	if (!read_line(schedule, line) || sscanf(line, "seed %" SCNu64, &options->seed) != 1)
+	if (!read_line(schedule, line) ||
+	    sscanf(line, "seed %" SCNu64 "%n", &options->seed, &end) != 1 || !is_whole(line, end))
 		refuse(schedule, "no seed");
-	if (!read_line(schedule, line) || sscanf(line, "threads %u", &options->threads) != 1 ||
+	if (!read_line(schedule, line) ||
+	    sscanf(line, "threads %u%n", &options->threads, &end) != 1 || !is_whole(line, end) ||
 	    options->threads < 1 || options->threads > SS_THREADS_MAX)
 		refuse(schedule, "no number of threads");
-	if (!read_line(schedule, line) || sscanf(line, "plant %31s", plant) != 1 ||
-	    ss_plant_find(plant) == SS_PLANT_N)
+	if (!read_line(schedule, line) || sscanf(line, "plant %31s%n", plant, &end) != 1 ||
+	    !is_whole(line, end) || ss_plant_find(plant) == SS_PLANT_N)
 		refuse(schedule, "no plant");
 	if (options->plant == SS_PLANT_NONE)
 		options->plant = ss_plant_find(plant);
@@ -123,12 +135,13 @@ static bool read_round(struct ss_schedule *schedule)
 {
 	struct ss_round *round = &schedule->round;
 	char line[LINE_MAX_BYTES], shape[64], faults[LINE_MAX_BYTES];
+	int end = 0;
 
 	if (!read_line(schedule, line))
 		return false;
-	if (sscanf(line, "round %" SCNu64 " %63s %" SCNu64 " %" SCNu64 " %511s", &round->number,
-		   shape, &round->seed, &round->us, faults) != 5 ||
-	    round->us > ROUND_US_MAX)
+	if (sscanf(line, "round %" SCNu64 " %63s %" SCNu64 " %" SCNu64 " %511s%n", &round->number,
+		   shape, &round->seed, &round->us, faults, &end) != 5 ||
+	    !is_whole(line, end) || round->us > ROUND_US_MAX)
 		refuse(schedule, "a round was expected");
 	round->shape = ss_shape_find(shape);
 	if (round->shape == NULL)
@@ -137,9 +150,26 @@ static bool read_round(struct ss_schedule *schedule)
 	return true;
 }
 
+static void check_op(const struct ss_schedule *schedule, const struct ss_op *op)
+{
+	if (op->fault == SS_FAULTS_N || ss_fault(op->fault)->inject == NULL)
+		refuse(schedule, "there is no such fault");
+	if (!(schedule->round.faults & (1u << op->fault)))
+		refuse(schedule, "a fault that is not among those of its round");
+	if (op->at_us >= schedule->round.us)
+		refuse(schedule, "an operation after the end of its round");
+	if (op->at_us < schedule->at_us)
+		refuse(schedule, "an operation before the last");
+	for (int i = 0; i < SS_FAULT_ARGS; i++) {
+		if (op->args[i] > ss_fault(op->fault)->args_max[i])
+			refuse(schedule, "an argument that the fault does not have");
+	}
+}
+
 static bool read_op(struct ss_schedule *schedule, struct ss_op *op)
 {
 	char line[LINE_MAX_BYTES], fault[32];
+	int end = 0;
 
 	if (!read_line(schedule, line))
 		return false;
@@ -147,14 +177,13 @@ static bool read_op(struct ss_schedule *schedule, struct ss_op *op)
 		memcpy(kept_line, line, sizeof(kept_line));
 		return false;
 	}
-	if (sscanf(line, "op %" SCNu64 " %31s %" SCNu64 " %" SCNu64 " %" SCNu64, &op->at_us, fault,
-		   &op->args[0], &op->args[1], &op->args[2]) != 5)
+	if (sscanf(line, "op %" SCNu64 " %31s %" SCNu64 " %" SCNu64 " %" SCNu64 "%n", &op->at_us,
+		   fault, &op->args[0], &op->args[1], &op->args[2], &end) != 5 ||
+	    !is_whole(line, end))
 		refuse(schedule, "an operation was expected");
 	op->fault = ss_fault_find(fault);
-	if (op->fault == SS_FAULTS_N || ss_fault(op->fault)->inject == NULL)
-		refuse(schedule, "there is no such fault");
-	if (!(schedule->round.faults & (1u << op->fault)))
-		refuse(schedule, "a fault that is not among those of its round");
+	check_op(schedule, op);
+	schedule->at_us = op->at_us;
 	return true;
 }
 
@@ -216,6 +245,25 @@ static bool draw_op(struct ss_schedule *schedule, struct ss_op *op)
 
 /* --- --- */
 
+/* A file for the record that nobody has asked for, in this folder or, where nobody may write, in
+ * that for temporary files. What is there, another's record or a symbolic link, is left alone. */
+static FILE *open_unasked(uint64_t seed)
+{
+	const char *folder = getenv("TMPDIR");
+	FILE *file;
+
+	snprintf(record_name, sizeof(record_name), "stasis-stress-%" PRIu64 "-%d.schedule", seed,
+		 (int)getpid());
+	file = fopen(record_name, "wxe");
+	if (file != NULL)
+		return file;
+	if (folder == NULL || folder[0] == '\0')
+		folder = "/tmp";
+	snprintf(record_name, sizeof(record_name), "%s/stasis-stress-%" PRIu64 "-%d.schedule",
+		 folder, seed, (int)getpid());
+	return fopen(record_name, "wxe");
+}
+
 void ss_schedule_open(struct ss_schedule *schedule, struct ss_options *options)
 {
 	*schedule = (struct ss_schedule){ .options = options };
@@ -226,21 +274,22 @@ void ss_schedule_open(struct ss_schedule *schedule, struct ss_options *options)
 			ss_die("--replay: %s: %s", options->replay, strerror(errno));
 		read_head(schedule, options);
 	}
-	if (options->record != NULL)
+	if (options->record != NULL) {
 		snprintf(record_name, sizeof(record_name), "%s", options->record);
-	else
-		snprintf(record_name, sizeof(record_name), "stasis-stress-%" PRIu64 "-%d.schedule",
-			 options->seed, (int)getpid());
-	schedule->record = fopen(record_name, "we");
-	if (schedule->record == NULL && options->record == NULL) {
-		snprintf(record_name, sizeof(record_name),
-			 "/tmp/stasis-stress-%" PRIu64 "-%d.schedule", options->seed,
-			 (int)getpid());
-		schedule->record = fopen(record_name, "we");
+		schedule->record = fopen(options->record, "we");
+	} else {
+		schedule->record = open_unasked(options->seed);
 	}
 	if (schedule->record == NULL)
 		ss_die("--record: %s: %s", record_name, strerror(errno));
 	write_head(schedule);
+	/* So that it is there whatever happens next. */
+	fflush(schedule->record);
+}
+
+const char *ss_schedule_name(void)
+{
+	return record_name;
 }
 
 bool ss_schedule_round(struct ss_schedule *schedule, double elapsed)

@@ -15,6 +15,9 @@
  *   op MICROSECONDS FAULT A B C          since the beginning of the round; arguments: faults/...
  *   # anything                           a comment; so is an empty line
  *
+ * An operation is of its round's time and faults, and its arguments are such as are drawn; anything
+ * else is refused. A round that is late (main.c) has all its operations here, done or not.
+ *
  * A round's seed decides the topics, the forwards, the stations and what every thread does in
  * which order. Replaying it does the same operations at the same times. What the scheduler of the
  * system did cannot be replayed: who was faster, where a thread was when it was stopped.
@@ -31,6 +34,7 @@
 #include "options.h"
 
 #define SS_SCHEDULE_VERSION 1
+#define SS_RECORD_NAME_MAX 4096
 
 struct ss_round {
 	uint64_t number;
@@ -48,7 +52,7 @@ struct ss_op {
 
 struct ss_schedule {
 	const struct ss_options *options;
-	FILE *record; /* always: a temporary file when none is asked for */
+	FILE *record; /* always: removed when it was not asked for and is not needed */
 	FILE *replay; /* NULL: drawn */
 	unsigned line;
 	uint64_t random; /* of the round's operations */
@@ -68,6 +72,9 @@ bool ss_schedule_op(struct ss_schedule *schedule, struct ss_op *op);
 
 /* Notes that it is about to be done. */
 void ss_schedule_note(struct ss_schedule *schedule, const struct ss_op *op);
+
+/* The record's name, while there is one. */
+const char *ss_schedule_name(void);
 
 /* Closes the files. keep: the record is needed. Returns its name; NULL: there is none. */
 const char *ss_schedule_close(struct ss_schedule *schedule, bool keep);

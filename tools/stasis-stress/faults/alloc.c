@@ -44,6 +44,7 @@ const struct ss_fault ss_fault_alloc = {
 	.doc = "Allocations of the library fail: at random, every nth, and one by itself.",
 	.interval_us = 15000,
 	.release = release,
+	.args_max = { SS_MEMORY_NTH, NTH_MAX },
 	.draw = draw,
 	.inject = inject,
 	.count = ss_memory_failures,

@@ -31,6 +31,7 @@ const struct ss_fault ss_fault_callback = {
 	.doc = "Callbacks that sleep, up to seconds, publish into their own topic, publish "
 	       "synchronously, subscribe and unsubscribe.",
 	.interval_us = 10000,
+	.args_max = { SS_STATIONS_MAX, SS_MISCHIEF_COME_AND_GO, LONG_US },
 	.draw = draw,
 	.inject = inject,
 };

@@ -55,6 +55,7 @@ const struct ss_fault ss_fault_clock = {
 	.doc = "The wall clock steps back, by up to hours, and forth.",
 	.interval_us = 50000,
 	.release = release,
+	.args_max = { BACK_US_MAX },
 	.draw = draw,
 	.inject = inject,
 };

@@ -44,7 +44,7 @@ static void init(void)
 
 static void draw(uint64_t *random, uint64_t *args)
 {
-	args[0] = random_next(random) % 1024;
+	args[0] = random_below(random, SS_FAULT_THREADS_MAX);
 	args[1] = 1 + random_below(random, SS_LEAVE_N - 1);
 }
 
@@ -116,6 +116,7 @@ const struct ss_fault ss_fault_exit = {
 	       "data.",
 	.interval_us = 10000,
 	.init = init,
+	.args_max = { SS_FAULT_THREADS_MAX, SS_LEAVE_N - 1 },
 	.draw = draw,
 	.inject = inject,
 };

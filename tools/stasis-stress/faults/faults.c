@@ -11,7 +11,6 @@
 #include "../fail.h"
 
 /* Threads come and go; looking for them takes its time. */
-#define THREADS_MAX 2048u
 #define LIST_NS UINT64_C(200000000)
 
 static const struct ss_fault *const faults[SS_FAULTS_N] = {
@@ -69,6 +68,14 @@ void ss_fault_inject(unsigned index, struct ss_net *net, const uint64_t *args)
 	counts[index]++;
 }
 
+void ss_faults_count_round(unsigned wanted)
+{
+	for (unsigned i = 0; i < SS_FAULTS_N; i++) {
+		if ((wanted & (1u << i)) && faults[i]->inject == NULL)
+			counts[i]++;
+	}
+}
+
 uint64_t ss_fault_count(unsigned index)
 {
 	return faults[index]->count != NULL ? faults[index]->count() : counts[index];
@@ -119,14 +126,14 @@ static unsigned list_threads(int *tids, unsigned max)
 
 unsigned ss_fault_threads(const int **tidsp)
 {
-	static int tids[THREADS_MAX];
+	static int tids[SS_FAULT_THREADS_MAX];
 	static unsigned n;
 	static uint64_t listed_ns;
 	uint64_t now = ss_now_ns();
 
 	/* One that has ended since is no harm: a signal for it goes nowhere. */
 	if (now - listed_ns > LIST_NS) {
-		n = list_threads(tids, THREADS_MAX);
+		n = list_threads(tids, SS_FAULT_THREADS_MAX);
 		listed_ns = now;
 	}
 	*tidsp = tids;

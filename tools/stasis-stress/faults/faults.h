@@ -18,6 +18,7 @@
 #include "../role.h"
 
 #define SS_FAULT_ARGS 3
+#define SS_FAULT_THREADS_MAX 2048u /* those of ss_fault_threads() */
 
 struct ss_fault {
 	const char *name, *doc;
@@ -25,6 +26,7 @@ struct ss_fault {
 	uint64_t interval_us;  /* between two, about; 0: it is not injected but a trait of rounds */
 	void (*init)(void);    /* once; may be NULL, as the next two */
 	void (*release)(void); /* at the end of a round */
+	uint64_t args_max[SS_FAULT_ARGS];
 	void (*draw)(uint64_t *random, uint64_t *args);
 	void (*inject)(struct ss_net *net, const uint64_t *args);
 	uint64_t (*count)(void); /* instead of how many were injected; NULL: that */
@@ -59,6 +61,11 @@ void ss_faults_release(unsigned faults);
 
 /* Counts it, too. */
 void ss_fault_inject(unsigned index, struct ss_net *net, const uint64_t *args);
+
+/* A round has begun: counts what is a trait of it. */
+void ss_faults_count_round(unsigned faults);
+
+/* How often it was injected, or was a trait of a round, or has taken effect. */
 uint64_t ss_fault_count(unsigned index);
 
 /* A list with commas of names; "none" if it is empty. size: of the buffer. */

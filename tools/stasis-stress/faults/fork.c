@@ -44,6 +44,7 @@ const struct ss_fault ss_fault_fork = {
 	.name = "fork",
 	.doc = "The process forks, and the child ends or executes another program.",
 	.interval_us = 150000,
+	.args_max = { 1 },
 	.draw = draw,
 	.inject = inject,
 };

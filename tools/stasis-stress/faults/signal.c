@@ -17,7 +17,8 @@
 #include "faults.h"
 #include "random.h"
 
-#define THREADS_MAX 2048u
+
+#define SIGNALS_MAX 20u
 
 static int pipe_ends[2];
 static _Atomic uint64_t n_handled;
@@ -48,8 +49,8 @@ static void init(void)
 
 static void draw(uint64_t *random, uint64_t *args)
 {
-	args[0] = random_below(random, THREADS_MAX);
-	args[1] = 1 + random_below(random, 20);
+	args[0] = random_below(random, SS_FAULT_THREADS_MAX);
+	args[1] = 1 + random_below(random, SIGNALS_MAX);
 }
 
 static void inject(struct ss_net *net, const uint64_t *args)
@@ -74,6 +75,7 @@ const struct ss_fault ss_fault_signal = {
 	.doc = "Signals that interrupt publishes, workers and their system calls.",
 	.interval_us = 5000,
 	.init = init,
+	.args_max = { SS_FAULT_THREADS_MAX, SIGNALS_MAX },
 	.draw = draw,
 	.inject = inject,
 	.count = count,

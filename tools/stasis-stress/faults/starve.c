@@ -18,10 +18,10 @@
 #include "faults.h"
 #include "random.h"
 
-#define THREADS_MAX 2048u
 #define SPINNERS_MAX 64u
 #define SPIN_NS UINT64_C(50000000)
 #define NICE_MAX 10u
+#define MUCH_MAX 8u
 
 enum {
 	SPIN,
@@ -44,8 +44,8 @@ static void init(void)
 static void draw(uint64_t *random, uint64_t *args)
 {
 	args[0] = random_below(random, N_WAYS);
-	args[1] = random_below(random, THREADS_MAX);
-	args[2] = random_below(random, 8);
+	args[1] = random_below(random, SS_FAULT_THREADS_MAX);
+	args[2] = random_below(random, MUCH_MAX);
 }
 
 static void *spin(void *arg)
@@ -132,6 +132,7 @@ const struct ss_fault ss_fault_starve = {
 	.interval_us = 60000,
 	.init = init,
 	.release = release,
+	.args_max = { N_WAYS - 1, SS_FAULT_THREADS_MAX, MUCH_MAX },
 	.draw = draw,
 	.inject = inject,
 };

@@ -6,9 +6,9 @@
  * handler waits. Others must get on. A thread inside an allocator, or one that holds a lock of the
  * C library, is let go: everybody needs those.
  *
- * A publisher that stands still between reserving a place in a queue and filling it holds that
- * queue up; how long messages have waited at most while a thread stood still is reported, and not
- * judged.
+ * A publisher that stands still between reserving a place in a queue and filling it has the place
+ * taken over by whoever waits for it; how long messages have waited at most while a thread stood
+ * still is reported, and not judged: the machine may be slow.
  *
  * Sanitizers run code of their own under locks of their own, and ThreadSanitizer puts signals off
  * to its own moments: not there.
@@ -27,7 +27,6 @@
 #include "faults.h"
 #include "random.h"
 
-#define THREADS_MAX 2048u
 #define LONG_US 1500000u
 #define SHORT_US 20000u
 
@@ -64,7 +63,7 @@ static void init(void)
 
 static void draw(uint64_t *random, uint64_t *args)
 {
-	args[0] = random_below(random, THREADS_MAX);
+	args[0] = random_below(random, SS_FAULT_THREADS_MAX);
 	/* Mostly milliseconds; now and then more than a second. */
 	args[1] = random_below(random, 40) == 0 ? random_below(random, LONG_US) :
 						  1000 + random_below(random, SHORT_US);
@@ -121,6 +120,7 @@ const struct ss_fault ss_fault_stop = {
 	.interval_us = 8000,
 	.init = init,
 	.release = release,
+	.args_max = { SS_FAULT_THREADS_MAX, LONG_US },
 	.draw = draw,
 	.inject = inject,
 	.count = count,
