@@ -170,7 +170,8 @@ void ss_view_check(const struct ss_view *view, const struct stasis_stats *stats)
 extern _Atomic uint64_t ss_views_begun, ss_views_ended;
 void ss_view_begun(struct ss_view *view);
 
-/* Messages looked at, and the longest that one took from publish to callback. */
+/* Messages with data, and updates of caches, that callbacks have looked at; the longest that a
+ * message took from publish to callback. */
 extern _Atomic uint64_t ss_n_verified;
 extern _Atomic uint64_t ss_latency_max_ns;
 

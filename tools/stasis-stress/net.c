@@ -19,7 +19,7 @@
 #define SPREAD_MAX 24u
 #define RUN_MAX 64u
 #define LOOP_POLL_MS 10
-/* Messages of the one who closes, to each topic and in all. */
+/* Between two turns of the one who closes. */
 #define CLOSING_US 1000u
 
 /* --- the graph --- */

@@ -41,7 +41,7 @@ static const struct argp_option argp_options[] = {
 	  "anew (3)", 2 },
 	{ "list", KEY_LIST, NULL, 0, "List topologies and faults", 2 },
 	{ "record", KEY_RECORD, "FILE", 0, "Write down all that is done on purpose. Without it, "
-	  "a file is left behind when the run fails", 3 },
+	  "a file is left behind when the run fails, in this folder or in $TMPDIR", 3 },
 	{ "replay", KEY_REPLAY, "FILE", 0, "Do what a record says, instead of drawing it", 3 },
 	{ "patience", KEY_PATIENCE, "S", 0, "Seconds beyond its end after which a round hangs "
 	  "(120)", 4 },
@@ -278,9 +278,11 @@ void ss_options_parse(struct ss_options *options, int argc, char **argv)
 		       "(microseconds since its beginning, fault, arguments). --replay does the "
 		       "same operations again; what the system's scheduler did meanwhile cannot be "
 		       "repeated.\n\n"
+		       "SIGINT and SIGTERM end the run, which is judged as far as it came. One in "
+		       "which nothing was published has not passed.\n\n"
 		       "Exit status: 0 passed; 1 an invariant was broken; 2 wrong options, or a "
-		       "file "
-		       "that cannot be read or written; 3 the run hangs.",
+		       "file that cannot be read or written; 3 the run hangs. A crash ends it by "
+		       "its signal, and says before how to run it again.",
 	};
 	struct parse parse = { .options = options };
 

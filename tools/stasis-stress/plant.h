@@ -24,13 +24,13 @@ enum ss_plant {
 	SS_PLANT_DRAIN,	  /* what came before a drain is overlooked */
 	SS_PLANT_SYNC,	  /* a callback that was waited for is overlooked */
 	SS_PLANT_LATE,	  /* a round has taken too long: no violation */
+	SS_PLANT_CRASH,	  /* a thread aborts */
 	SS_PLANT_HANG,	  /* a thread does not come to its end */
 	SS_PLANT_N,
 };
 
 /* NULL: there is no such. */
 const char *ss_plant_name(enum ss_plant plant);
-const char *ss_plant_doc(enum ss_plant plant);
 
 /* SS_PLANT_N: there is no such. */
 enum ss_plant ss_plant_find(const char *name);

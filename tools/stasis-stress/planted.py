@@ -75,10 +75,15 @@ def check_text(program):
 
 
 def check_hang(program):
-    result = draw(program, '--topology', 'star', '--plant', 'hang', '--patience', '2')
+    result = draw(program, '--topology', 'star', '--plant', 'hang', '--patience', '2', '--json')
     assert result.returncode == 3, result
     for mention in ['FAILED: the run hangs', 'thread 0, publisher: ending', 'station 0']:
         assert mention in result.stderr, (mention, result)
+    record = result.stderr.rstrip().rsplit(' --replay ', 1)[1]
+    assert os.path.exists(record), result
+    verdict = json.loads(result.stdout)
+    assert verdict['passed'] is False and verdict['hangs'] == 'threads ending', verdict
+    assert verdict['record'] == record and verdict['published'] > 0, verdict
 
 
 def main():

@@ -3,9 +3,9 @@
 
 #include "role.h"
 
-#include <errno.h>
 #include <sched.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -64,6 +64,8 @@ static void publish(struct ss_slot *slot)
 	wait_for_few(slot);
 	ss_doing(slot, "publishing");
 	ss_net_publish(net, slot->index, topic, n, 0, &slot->random);
+	if (ss_plant_now(SS_PLANT_CRASH))
+		abort();
 	if (random_below(&slot->random, 16) == 0) {
 		ss_keep_pace(slot);
 	}
@@ -166,11 +168,14 @@ static void *run(void *arg)
 
 static void start(struct ss_slot *slot)
 {
+	int result;
+
 	atomic_store(&slot->gone, false);
 	atomic_store(&slot->leave, SS_LEAVE_NONE);
 	ss_doing(slot, "starting");
-	if (pthread_create(&slot->thread, NULL, run, slot) != 0)
-		ss_die("cannot start thread %u: %s", slot->index, strerror(errno));
+	result = pthread_create(&slot->thread, NULL, run, slot);
+	if (result != 0)
+		ss_die("cannot start thread %u: %s", slot->index, strerror(result));
 }
 
 void ss_role_replace(struct ss_slot *slot)

@@ -24,6 +24,7 @@ static struct {
 	_Atomic bool stop;
 	bool terminal, quiet;
 	const struct ss_schedule *schedule;
+	const struct ss_tally *tally;
 	uint64_t began_ns, told_ns, verified_then;
 	_Atomic(const char *) phase;
 	_Atomic uint64_t over_by_ns;
@@ -45,7 +46,7 @@ static uint64_t depth_of(struct ss_net *net)
 static void tell_progress(uint64_t now)
 {
 	uint64_t verified = atomic_load(&ss_n_verified);
-	uint64_t us = (now - watch.told_ns) / 1000;
+	uint64_t us = (now - watch.told_ns) / 1000, then = watch.verified_then;
 	uint64_t n_faults = 0, depth = 0;
 	const char *shape = "-";
 
@@ -62,11 +63,24 @@ static void tell_progress(uint64_t now)
 		" queued, %" PRIu64 " verified, %" PRIu64 " faults, %" PRIu64 " violations%s",
 		watch.terminal ? "\r\033[K" : "", (double)(now - watch.began_ns) / 1e9,
 		watch.round.number, shape, atomic_load(&watch.phase),
-		us > 0 ? (verified - watch.verified_then) * 1000000 / us : 0, depth, verified,
+		us > 0 && verified > then ? (verified - then) * 1000000 / us : 0, depth, verified,
 		n_faults, ss_violations(), watch.terminal ? "" : "\n");
 	fflush(stderr);
 	watch.told_ns = now;
 	watch.verified_then = verified;
+}
+
+static void tell_verdict(void)
+{
+	struct ss_tally tally = *watch.tally;
+
+	if (watch.net != NULL) {
+		tally.n_published += atomic_load(&watch.net->n_published);
+		tally.n_refused += atomic_load(&watch.net->n_refused);
+	}
+	if (tally.began_ns != 0)
+		tally.seconds = (double)(ss_now_ns() - tally.began_ns) / 1e9;
+	ss_verdict_print(watch.schedule, &tally, ss_schedule_name(), atomic_load(&watch.phase));
 }
 
 /* The run hangs: says what everybody is doing, and ends the process. */
@@ -97,8 +111,10 @@ static _Noreturn void bark(void)
 	}
 	fprintf(stderr, "  subscriptions begun: %" PRIu64 ", ended: %" PRIu64 "\n",
 		atomic_load(&ss_views_begun), atomic_load(&ss_views_ended));
-	ss_watch_tell_how(stderr, watch.schedule, NULL);
+	ss_watch_tell_how(stderr, watch.schedule, ss_schedule_name());
 	fflush(stderr);
+	/* Last, as it needs memory, which may be what hangs. */
+	tell_verdict();
 	/* With this set there is a core, or a debugger, to look at. */
 	if (getenv("STASIS_STRESS_ABORT") != NULL)
 		abort();
@@ -123,9 +139,10 @@ static void *run(void *arg)
 	return NULL;
 }
 
-void ss_watch_start(const struct ss_schedule *schedule)
+void ss_watch_start(const struct ss_schedule *schedule, const struct ss_tally *tally)
 {
 	watch.schedule = schedule;
+	watch.tally = tally;
 	watch.quiet = schedule->options->quiet;
 	watch.terminal = isatty(STDERR_FILENO) == 1;
 	watch.began_ns = watch.told_ns = ss_now_ns();
@@ -157,18 +174,10 @@ void ss_watch_phase(const char *phase, uint64_t us)
 	atomic_store(&watch.over_by_ns, ss_now_ns() + us * 1000 + patience_ns);
 }
 
-void ss_watch_tell_how(FILE *file, const struct ss_schedule *schedule, const char *record)
+static void tell_options(FILE *file, const struct ss_options *options)
 {
-	const struct ss_options *options = schedule->options;
-	const struct ss_round *round = &schedule->round;
 	char faults[128];
 
-	fprintf(file,
-		"  where: seed %" PRIu64 ", round %" PRIu64 ", topology %s (seed %" PRIu64
-		"), faults %s, step %" PRIu64 "\n",
-		options->seed, round->number, round->shape != NULL ? round->shape->name : "-",
-		round->seed, ss_faults_text(round->faults, faults, sizeof(faults)),
-		schedule->n_steps);
 	fprintf(file,
 		"  the same seed: stasis-stress --seed %" PRIu64
 		" --threads %u --seconds %g --round %g"
@@ -178,8 +187,26 @@ void ss_watch_tell_how(FILE *file, const struct ss_schedule *schedule, const cha
 	for (unsigned i = 0; i < options->n_shapes; i++)
 		fprintf(file, "%s%s", i == 0 ? " --topology " : ",", options->shapes[i]->name);
 	fprintf(file, "\n");
-	if (record == NULL)
-		record = options->record;
+}
+
+void ss_watch_tell_how(FILE *file, const struct ss_schedule *schedule, const char *record)
+{
+	const struct ss_options *options = schedule->options;
+	const struct ss_round *round = &schedule->round;
+	char faults[128];
+
+	if (round->shape != NULL)
+		fprintf(file,
+			"  where: seed %" PRIu64 ", round %" PRIu64 ", topology %s (seed %" PRIu64
+			"), faults %s, step %" PRIu64 "\n",
+			options->seed, round->number, round->shape->name, round->seed,
+			ss_faults_text(round->faults, faults, sizeof(faults)), schedule->n_steps);
+	else
+		fprintf(file, "  where: seed %" PRIu64 ", before the first round\n",
+			options->seed);
+	/* What is replayed need not be what any options draw. */
+	if (options->replay == NULL)
+		tell_options(file, options);
 	if (record != NULL)
 		fprintf(file, "  the same operations: stasis-stress --replay %s\n", record);
 }
