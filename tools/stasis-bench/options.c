@@ -13,6 +13,7 @@
 #include <stasis/stasis.h>
 
 #include "ids.h"
+#include "version.h"
 
 enum {
 	KEY_BASELINES = 256,
@@ -22,8 +23,9 @@ enum {
 	KEY_QUICK,
 	KEY_RATE,
 	KEY_WINDOW,
-	KEY_VERSION,
 };
+
+const char *argp_program_version = "stasis-bench " VERSION_TEXT;
 
 /* clang-format off */
 static const struct argp_option argp_options[] = {
@@ -42,7 +44,6 @@ static const struct argp_option argp_options[] = {
 	{ "quick", KEY_QUICK, NULL, 0, "0.1 seconds, one run, unless said otherwise", 3 },
 	{ "no-baselines", KEY_BASELINES, NULL, 0, "Measure the library only", 3 },
 	{ "json", KEY_JSON, "FILE", 0, "Write everything to FILE", 4 },
-	{ "version", KEY_VERSION, NULL, 0, "Print the version", -1 },
 	{ 0 },
 };
 /* clang-format on */
@@ -118,10 +119,6 @@ static void parse_flag(int key, struct sb_options *options)
 	case KEY_BASELINES:
 		options->baselines = false;
 		break;
-	case KEY_VERSION:
-		printf("stasis-bench %d.%d.%d\n", STASIS_VERSION_MAJOR, STASIS_VERSION_MINOR,
-		       STASIS_VERSION_PATCH);
-		exit(SB_EXIT_OK);
 	}
 }
 
@@ -170,7 +167,6 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		break;
 	case KEY_QUICK:
 	case KEY_BASELINES:
-	case KEY_VERSION:
 		parse_flag(key, options);
 		break;
 	case ARGP_KEY_ARG:

@@ -106,7 +106,7 @@ def check_files(program, folder):
 
 
 def check_information(program):
-    for options, mention in [(['--help'], '--topology'), (['--version'], 'stasis-stress'),
+    for options, mention in [(['--help'], '--topology'), (['--version'], 'stasis-stress '),
                              (['--list'], 'diamond'), (['--list'], 'starve')]:
         result = run(program, *options)
         assert result.returncode == 0, (options, result)

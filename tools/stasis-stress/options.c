@@ -13,6 +13,7 @@
 
 #include "fail.h"
 #include "faults/faults.h"
+#include "version.h"
 
 #define ROUND_SECONDS 3.0
 #define ROUND_SECONDS_MIN 0.2
@@ -26,8 +27,9 @@ enum {
 	KEY_RECORD,
 	KEY_REPLAY,
 	KEY_ROUND,
-	KEY_VERSION,
 };
+
+const char *argp_program_version = "stasis-stress " VERSION_TEXT;
 
 /* clang-format off */
 static const struct argp_option argp_options[] = {
@@ -48,7 +50,6 @@ static const struct argp_option argp_options[] = {
 	{ "quiet", 'q', NULL, 0, "No progress on standard error", 4 },
 	{ "json", KEY_JSON, NULL, 0, "The verdict as a JSON object", 4 },
 	{ "plant", KEY_PLANT, "NAME", OPTION_HIDDEN, "Falsify what is observed: see plant.h", 5 },
-	{ "version", KEY_VERSION, NULL, 0, "Print the version", -1 },
 	{ 0 },
 };
 /* clang-format on */
@@ -210,10 +211,6 @@ static error_t parse_file_or_flag(int key, char *arg, struct ss_options *options
 	case KEY_LIST:
 		list_all();
 		exit(SS_EXIT_PASSED);
-	case KEY_VERSION:
-		printf("stasis-stress %d.%d.%d\n", STASIS_VERSION_MAJOR, STASIS_VERSION_MINOR,
-		       STASIS_VERSION_PATCH);
-		exit(SS_EXIT_PASSED);
 	default:
 		return ARGP_ERR_UNKNOWN;
 	}
@@ -278,8 +275,8 @@ void ss_options_parse(struct ss_options *options, int argc, char **argv)
 		       "(microseconds since its beginning, fault, arguments). --replay does the "
 		       "same operations again; what the system's scheduler did meanwhile cannot be "
 		       "repeated.\n\n"
-		       "SIGINT and SIGTERM end the run, which is judged as far as it came. One in "
-		       "which nothing was published has not passed.\n\n"
+		       "SIGINT and SIGTERM end the run, which is judged as far as it came. A run "
+		       "in which nothing was published has not passed.\n\n"
 		       "Exit status: 0 passed; 1 an invariant was broken; 2 wrong options, or a "
 		       "file that cannot be read or written; 3 the run hangs. A crash ends it by "
 		       "its signal, and says before how to run it again.",
