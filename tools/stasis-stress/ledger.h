@@ -30,6 +30,12 @@
  *   something was dropped   order, and the sum above; not which. For the sum the subscription must
  *                           be selective, or the changes that it drops are counted, too
  *
+ * What ends itself in its callback (visit.c: leavers) is not held against marks, as nobody outside
+ * knows when it ended: its order is checked, that it has no gaps, and that there is one final
+ * message; not what is missing at its ends. What a callback subscribes and unsubscribes in passing
+ * (station.c: come_and_go()) has no view at all: that it is freed in the end is all that is seen
+ * of it.
+ *
  * Fields of a view are plain: callbacks write them, and whoever has joined reads them. A race
  * detector then checks the library's promise that this is safe.
  *
@@ -119,7 +125,6 @@ struct ss_view {
 	bool lossless;	/* nothing may be dropped */
 	bool routed;	/* what has no route is delivered, but to nobody */
 	uint8_t always; /* bits: kinds accepted all the time */
-	uint8_t never;	/* bits: kinds never accepted */
 	void (*ended)(struct ss_view *view); /* after the final message; may be NULL */
 
 	_Atomic int refs;

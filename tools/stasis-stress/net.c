@@ -254,6 +254,8 @@ static void check_sums(struct ss_net *net)
 
 	if (net->starved)
 		return;
+	if (ss_plant_now(SS_PLANT_TOLD))
+		told++;
 	/* What some have dropped may have been changes, of which no publisher is told. */
 	if (!atomic_load(&net->changes_dropped))
 		ss_check(told <= counted,
@@ -275,6 +277,8 @@ static void check_topics(const struct ss_net *net)
 			for (unsigned k = 0; k < SS_KINDS; k++)
 				n += atomic_load(&net->authors[a].counts[t][k].completed);
 		}
+		if (ss_plant_now(SS_PLANT_PUBLISHED))
+			n++;
 		ss_check(stasis_stats_read(net->topics[t], &stats) == 0, "stats: of a topic");
 		ss_check(stats.published == n, "stats: topic %u: %llu published, it counts %llu", t,
 			 (unsigned long long)n, (unsigned long long)stats.published);

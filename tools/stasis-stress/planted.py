@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: BSD-2-Clause
-"""Has stasis-stress falsify what it observes, and expects it to be found: each checker can fail.
+"""Has stasis-stress falsify what it observes, and expects it to be found: the checkers can fail.
 
 usage: planted.py STASIS_STRESS
 """
@@ -24,6 +24,19 @@ PLANTS = [
     ('stats', 'star', 'stats'),
     ('drain', 'executors', 'drain'),
     ('sync', 'sync', 'sync'),
+    ('stray', 'star', 'stray'),
+    ('filter', 'star', 'filter'),
+    ('route', 'filters', 'route'),
+    ('congestion', 'policies', 'congestion'),
+    ('memory', 'star', 'memory'),
+    ('wants', 'star', 'wants'),
+    ('subscribers', 'star', 'subscribers'),
+    ('error', 'star', 'error'),
+    ('told', 'sync', 'stats'),
+    ('published', 'star', 'stats'),
+    ('get', 'cache', 'cache'),
+    ('dump', 'cache', 'cache'),
+    ('forward', 'chain', 'forward'),
 ]
 
 

@@ -26,6 +26,8 @@ bool ss_net_excused(const struct ss_net *net, const char *what, int error)
 
 static void count_result(struct ss_net *net, unsigned n, int result)
 {
+	if (ss_plant_now(SS_PLANT_ERROR))
+		result = -EINVAL;
 	if (result < 0) {
 		ss_violation("error: publish: %s", strerror(-result));
 		return;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "fail.h"
+#include "plant.h"
 #include "random.h"
 
 #define ECHO_EVERY 16u
@@ -103,7 +104,8 @@ static void route(void *data, struct stasis_subscription *sub, struct stasis_top
 	if (atomic_load(&station->seen) == NULL)
 		atomic_store(&station->seen, stasis_object_ref(sub));
 	if (route->kind >= 0)
-		ss_check(stasis_message_type(message) == ss_kind_type((unsigned)route->kind),
+		ss_check(stasis_message_type(message) == ss_kind_type((unsigned)route->kind) &&
+				 !ss_plant_now(SS_PLANT_ROUTE),
 			 "route: %s: the wrong one", station->view->name);
 	receive(station, sub, topic, message);
 }
@@ -115,6 +117,8 @@ static void tell(void *data, struct stasis_subscription *sub, bool congested)
 	/* Relaxed: it must order nothing. */
 	if (atomic_exchange_explicit(&station->telling, 1, memory_order_relaxed) != 0)
 		ss_violation("overlap: %s: two calls about congestion", station->view->name);
+	if (ss_plant_now(SS_PLANT_CONGESTION))
+		station->congested = congested;
 	ss_check(station->congested != congested, "congestion: %s: told the same twice",
 		 station->view->name);
 	station->congested = congested;

@@ -304,7 +304,8 @@ static void check_get(struct ss_store *store, const char *id, unsigned author, u
 	if (snapshot == NULL)
 		return;
 	snap = stasis_message_data(snapshot);
-	ss_check(strcmp(snap->id, id) == 0, "cache: id %s is got for %s", snap->id, id);
+	ss_check(strcmp(snap->id, id) == 0 && !ss_plant_now(SS_PLANT_GET),
+		 "cache: id %s is got for %s", snap->id, id);
 	ss_check(snap->author != author || snap->seq >= seq,
 		 "cache: id %s is older than what was put", id);
 	stasis_object_unref(snapshot);
@@ -369,7 +370,8 @@ void ss_store_read(struct ss_store *store, unsigned author, uint64_t *random)
 	for (size_t i = 0; i < n; i++) {
 		const struct snap *snap = stasis_message_data(dump[i]);
 
-		ss_check(!found[snap->number], "cache: id %u is twice in a dump", snap->number);
+		ss_check(!found[snap->number] && !ss_plant_now(SS_PLANT_DUMP),
+			 "cache: id %u is twice in a dump", snap->number);
 		found[snap->number] = true;
 	}
 	ss_free(found);

@@ -202,8 +202,7 @@ void ss_watch_tell_how(FILE *file, const struct ss_schedule *schedule, const cha
 			options->seed, round->number, round->shape->name, round->seed,
 			ss_faults_text(round->faults, faults, sizeof(faults)), schedule->n_steps);
 	else
-		fprintf(file, "  where: seed %" PRIu64 ", before the first round\n",
-			options->seed);
+		fprintf(file, "  where: seed %" PRIu64 ", before the first round\n", options->seed);
 	/* What is replayed need not be what any options draw. */
 	if (options->replay == NULL)
 		tell_options(file, options);

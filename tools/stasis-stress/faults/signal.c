@@ -17,7 +17,6 @@
 #include "faults.h"
 #include "random.h"
 
-
 #define SIGNALS_MAX 20u
 
 static int pipe_ends[2];
