@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* test_rings.c — defects of the queues' rings, found by stasis-stress, that have been mended */
+/* test_rings.c — defects of the queues' rings that have been found and mended */
 
+#include "base/alloc.h"
 #include "base/census.h"
 #include "regress_fixture.h"
 #include "ring/ring.h"
@@ -34,6 +35,76 @@ Test(rings, none_is_linked_behind_what_was_left)
 	cr_assert(sti_ring_put(&tail, ring, pos, &item) & STI_PUSH_ENDED);
 	sti_rcu_read_unlock();
 	sti_mpsc_deinit(&tail, &head);
+	sti_rcu_barrier();
+	cr_assert_eq(sti_census_count(STI_CENSUS_RING), 0);
+}
+
+/* --- behind a take-over more was lent than the capacity leaves, when somebody who must not wait
+ * had closed the ring first --- */
+
+#define CAPACITY 4u
+#define SLOTS (1u << STI_RING_ORDER_MIN)
+
+static struct sti_mpsc_tail bounded_tail;
+static struct sti_mpsc_head bounded_head;
+static int bounded_item;
+static size_t n_to_force;
+static bool no_memory;
+
+/* Before the take-over allocates the next ring: it has seen this one, not closed. Then there is no
+ * more memory, and it has to try again. */
+static void *alloc_and_force(size_t align, size_t size)
+{
+	void *item = &bounded_item;
+	size_t n = n_to_force, pushed;
+
+	if (no_memory)
+		return NULL;
+	for (n_to_force = 0; n > 0; n--) {
+		must(!(sti_mpsc_push_n(&bounded_tail, &item, 1, STI_MPSC_FORCE, &pushed) &
+		       STI_PUSH_NOMEM));
+		must(pushed == 1);
+		no_memory = n == 1;
+	}
+	return sti_alloc_system.alloc(align, size);
+}
+
+static void free_as_usual(void *ptr)
+{
+	sti_alloc_system.free(ptr);
+}
+
+Test(rings, no_more_is_lent_than_the_capacity_leaves)
+{
+	static const struct sti_alloc_ops ops = { .alloc = alloc_and_force, .free = free_as_usual };
+	void *item;
+
+	sti_alloc_set_ops(&ops);
+	sti_ring_set_patience(0);
+	cr_assert_eq(sti_mpsc_init_bounded(&bounded_tail, &bounded_head, CAPACITY, false, NULL), 0);
+	sti_mpsc_start_claimed(&bounded_tail);
+	sti_rcu_read_lock();
+	/* A producer has reserved a place, and stops. */
+	atomic_fetch_add(&atomic_load(&bounded_tail.ring)->tail, STI_RING_ONE);
+	cr_assert_eq(sti_mpsc_push(&bounded_tail, &bounded_item), STI_PUSH_OK);
+	/* As many as the ring still has slots for, and one more, for which it is closed. */
+	n_to_force = SLOTS - 2 + 1;
+	cr_assert_eq(sti_mpsc_rest(&bounded_tail, &bounded_head), STI_REST_HOLE);
+	cr_assert(no_memory);
+	cr_assert_eq(sti_mpsc_depth(&bounded_head), SLOTS + 1);
+	cr_assert_eq(sti_mpsc_push(&bounded_tail, &bounded_item), STI_PUSH_FULL);
+	no_memory = false;
+	cr_assert_eq(sti_mpsc_rest(&bounded_tail, &bounded_head), STI_REST_MORE);
+	for (uint64_t depth = SLOTS; depth >= CAPACITY; depth--) {
+		cr_assert_eq(sti_mpsc_depth(&bounded_head), depth);
+		cr_assert_eq(sti_mpsc_push(&bounded_tail, &bounded_item), STI_PUSH_FULL,
+			     "with %u in it", (unsigned)depth);
+		cr_assert(sti_mpsc_take_one(&bounded_head, &item));
+	}
+	cr_assert_eq(sti_mpsc_push(&bounded_tail, &bounded_item), STI_PUSH_OK);
+	cr_assert_eq(sti_mpsc_push(&bounded_tail, &bounded_item), STI_PUSH_FULL);
+	sti_rcu_read_unlock();
+	sti_mpsc_deinit(&bounded_tail, &bounded_head);
 	sti_rcu_barrier();
 	cr_assert_eq(sti_census_count(STI_CENSUS_RING), 0);
 }
