@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* test_rings.c — defects of the queues' rings that have been found and mended */
 
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 #include "base/alloc.h"
 #include "base/census.h"
 #include "regress_fixture.h"
 #include "ring/ring.h"
+#include "sync/membarrier.h"
 
 /* --- a ring that was linked behind the last one, which had been taken over and left, was lost with
  * it --- */
@@ -107,4 +116,59 @@ Test(rings, no_more_is_lent_than_the_capacity_leaves)
 	sti_mpsc_deinit(&bounded_tail, &bounded_head);
 	sti_rcu_barrier();
 	cr_assert_eq(sti_census_count(STI_CENSUS_RING), 0);
+}
+
+/* --- a take-over aborted when membarrier had been there, and was forbidden --- */
+
+static bool forbid_membarrier(void)
+{
+	struct sock_filter filter[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { .len = 4, .filter = filter };
+
+	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
+	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
+}
+
+/* Without any, it waits at the hole. 0: as it should be. */
+static int rest_without_membarrier(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head)
+{
+	bool usable = sti_membarrier_is_usable();
+
+	if (!forbid_membarrier())
+		return 1;
+	errno = 0;
+	if (sti_mpsc_rest(tail, head) != STI_REST_HOLE)
+		return 2;
+	return usable && errno == 0 && !sti_membarrier_is_usable() ? 0 : 3;
+}
+
+Test(rings, none_is_taken_over_once_membarrier_is_forbidden)
+{
+	struct sti_mpsc_tail tail;
+	struct sti_mpsc_head head;
+	static int item;
+	int status;
+	pid_t child;
+
+	if (!sti_membarrier_is_usable())
+		cr_skip_test("there is no membarrier");
+	sti_ring_set_patience(0);
+	cr_assert_eq(sti_mpsc_init(&tail, &head, STI_RING_ORDER_MIN, NULL), 0);
+	sti_mpsc_start_claimed(&tail);
+	sti_rcu_read_lock();
+	atomic_fetch_add(&atomic_load(&tail.ring)->tail, STI_RING_ONE);
+	cr_assert_eq(sti_mpsc_push(&tail, &item), STI_PUSH_OK);
+	child = fork();
+	if (child == 0)
+		_exit(rest_without_membarrier(&tail, &head));
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_assert(WIFEXITED(status));
+	cr_assert_eq(WEXITSTATUS(status), 0, "%d", WEXITSTATUS(status));
+	sti_rcu_read_unlock();
+	sti_mpsc_deinit(&tail, &head);
 }
