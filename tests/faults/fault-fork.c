@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -19,10 +20,13 @@
 #include <stasis/stasis.h>
 
 #include "faults.h"
+#include "gate.h"
 #include "probe.h"
 
 #define N_PUBLISHERS 8u
 #define N_FORKS 30u
+/* Longer than any child takes. */
+#define CHILD_SECONDS 50.0
 
 static struct {
 	struct stasis_executor *executor;
@@ -91,10 +95,18 @@ static void busy_end(void)
 
 static void await_child(pid_t pid)
 {
+	double limit = faults_now() + CHILD_SECONDS;
 	int status;
+	pid_t ended;
 
 	CHECK(pid > 0);
-	CHECK(waitpid(pid, &status, 0) == pid);
+	/* Not alarm(): signals are blocked while somebody waits for a grace period. */
+	while ((ended = waitpid(pid, &status, WNOHANG)) == 0) {
+		if (faults_now() > limit)
+			kill(pid, SIGKILL);
+		nanosleep(&(struct timespec){ .tv_nsec = 200000 }, NULL);
+	}
+	CHECK(ended == pid);
 	CHECK(WIFEXITED(status));
 	CHECK(WEXITSTATUS(status) == 0);
 }
@@ -107,7 +119,6 @@ static void forks(void (*child)(void))
 		pid_t pid = fork();
 
 		if (pid == 0) {
-			alarm(50);
 			child();
 			_exit(1);
 		}
@@ -204,6 +215,164 @@ static void test_more(void)
 	forks(child_does_more);
 }
 
+/* A publish does not wait for room that nobody will make, nor does it call back. */
+static void child_publishes(int n_refused)
+{
+	size_t n_calls = bus.probe.n_calls;
+
+	CHECK(publish_data(bus.topic, 0, bus.probe.n_data, 5) == n_refused);
+	CHECK(bus.probe.n_calls == n_calls);
+	_exit(0);
+}
+
+/* To a subscription with an executor of that kind, at rest. */
+static void publishes(enum stasis_wait wait, const struct stasis_subscribe_options *how,
+		      int n_refused)
+{
+	struct stasis_subscribe_options options = *how;
+	pid_t pid;
+
+	bus.executor = stasis_executor_create(
+		&(struct stasis_executor_options){ .wait = wait, .threads = 1 });
+	bus.topic = stasis_topic_create("forked");
+	options.executor = bus.executor;
+	bus.sub = stasis_subscribe_with(bus.topic, probe_callback, &bus.probe, &options);
+	CHECK(bus.sub != NULL);
+	CHECK(publish_data(bus.topic, 0, 0, 5) == 0);
+	CHECK(stasis_executor_drain(bus.executor) == 0);
+	pid = fork();
+	if (pid == 0)
+		child_publishes(n_refused);
+	await_child(pid);
+	CHECK(publish_data(bus.topic, 0, 5, 5) == 0);
+	stasis_unsubscribe_and_join(bus.sub);
+	CHECK(bus.probe.n_data == 10 && bus.probe.n_out_of_order == 0);
+	stasis_executor_shutdown(bus.executor);
+	stasis_object_unref(bus.topic);
+}
+
+static void test_full(void)
+{
+	static const struct stasis_subscribe_options options = {
+		.capacity = 1,
+		.overflow = STASIS_OVERFLOW_BLOCK,
+	};
+
+	publishes(STASIS_WAIT_PARK, &options, 4);
+}
+
+static void test_inline(void)
+{
+	publishes(STASIS_WAIT_INLINE, &(struct stasis_subscribe_options){ .capacity = 0 }, 0);
+}
+
+static struct {
+	struct stasis_topic *topic;
+	struct stasis_cache *cache;
+	struct stasis_caching_topic *caching;
+	struct gate gate; /* snapshots wait here */
+} cached = { .gate = GATE_INIT };
+
+static const char *datum_id(struct stasis_message *message)
+{
+	static __thread char id[24];
+	const struct datum *datum = stasis_message_data(message);
+
+	if (stasis_message_type(message) != datum_type())
+		return NULL;
+	gate_pass(&cached.gate);
+	snprintf(id, sizeof(id), "%u", (unsigned)datum->seq);
+	return id;
+}
+
+static void cached_begin(void)
+{
+	cached.topic = stasis_topic_create("cached");
+	cached.cache = stasis_cache_create(datum_id);
+	cached.caching = stasis_caching_topic_create(cached.topic, cached.cache);
+	CHECK(cached.caching != NULL);
+}
+
+static void cached_end(void)
+{
+	stasis_caching_unsubscribe_and_join(cached.caching);
+	stasis_object_unref(cached.cache);
+	stasis_object_unref(cached.topic);
+}
+
+static void *publish_snapshot(void *arg)
+{
+	CHECK(publish_data(cached.topic, 0, 0, 1) == 0);
+	return NULL;
+}
+
+/* Another thread is in the middle of a publish, for ever as the child sees it. */
+static void test_uncache(void)
+{
+	pthread_t publisher;
+	pid_t pid;
+
+	cached_begin();
+	CHECK(pthread_create(&publisher, NULL, publish_snapshot, NULL) == 0);
+	gate_await(&cached.gate, 1);
+	pid = fork();
+	if (pid == 0) {
+		errno = 0;
+		CHECK(stasis_caching_unsubscribe_and_join(cached.caching) == NULL);
+		CHECK(errno == ENOTRECOVERABLE);
+		errno = 0;
+		CHECK(stasis_caching_unsubscribe(cached.caching) == NULL);
+		CHECK(errno == ENOTRECOVERABLE);
+		_exit(0);
+	}
+	await_child(pid);
+	gate_open(&cached.gate);
+	pthread_join(publisher, NULL);
+	cached_end();
+}
+
+static void *join_with_state(void *arg)
+{
+	while (!atomic_load(&bus.stop)) {
+		struct stasis_subscription *sub =
+			stasis_caching_subscribe_with_state(cached.caching, ignore, NULL, NULL);
+
+		CHECK(sub != NULL);
+		stasis_unsubscribe_and_join(sub);
+	}
+	return NULL;
+}
+
+/* Other threads are in the middle of it, one before the other. */
+static void test_state(void)
+{
+	pthread_t joiners[4];
+
+	cached_begin();
+	gate_open(&cached.gate);
+	CHECK(publish_data(cached.topic, 0, 0, 1000) == 0);
+	for (unsigned i = 0; i < 4; i++)
+		CHECK(pthread_create(&joiners[i], NULL, join_with_state, NULL) == 0);
+	for (unsigned i = 0; i < N_FORKS; i++) {
+		pid_t pid;
+
+		nanosleep(&(struct timespec){ .tv_nsec = 1000000 }, NULL);
+		pid = fork();
+		if (pid == 0) {
+			errno = 0;
+			CHECK(stasis_caching_subscribe_with_state(cached.caching, ignore, NULL,
+								  NULL) == NULL);
+			CHECK(errno == ENOTRECOVERABLE);
+			_exit(0);
+		}
+		await_child(pid);
+	}
+	atomic_store(&bus.stop, true);
+	for (unsigned i = 0; i < 4; i++)
+		pthread_join(joiners[i], NULL);
+	cached_end();
+}
+
 static bool is_readable(int fd)
 {
 	return poll(&(struct pollfd){ .fd = fd, .events = POLLIN }, 1, 0) == 1;
@@ -268,6 +437,10 @@ int main(int argc, char **argv)
 		{ "exit", test_exit, NULL },
 		{ "spawn", test_spawn, NULL },
 		{ "more", test_more, NULL },
+		{ "full", test_full, NULL },
+		{ "inline", test_inline, NULL },
+		{ "uncache", test_uncache, NULL },
+		{ "state", test_state, NULL },
 		{ "descriptor", test_descriptor, NULL },
 		{ "before", test_before, NULL },
 	};
