@@ -159,6 +159,23 @@ void in_publish()
 	stasis_publish_take(w.topic, message_new());
 }
 
+/* Where the callback was that is left, there is something else then. */
+[[gnu::noinline]] void overwrite_stack()
+{
+	volatile char bytes[32768];
+
+	for (volatile char &byte : bytes)
+		byte = 0x5a;
+}
+
+[[maybe_unused]] void in_publish_elsewhere()
+{
+	static world first(STASIS_WAIT_INLINE), second(STASIS_WAIT_INLINE);
+
+	overwrite_stack();
+	stasis_publish_take(armed ? first.topic : second.topic, message_new());
+}
+
 void in_run()
 {
 	static world w(STASIS_WAIT_MANUAL);
@@ -268,6 +285,7 @@ int main(int argc, char **argv)
 		{ "exit-id", leaves<leave::by_exit, in_id>, by_unwinding },
 #if !FAULTS_ASAN
 		{ "jump-publish", jumps<in_publish>, by_longjmp },
+		{ "jump-overwritten", jumps<in_publish_elsewhere>, by_longjmp },
 		{ "jump-run", jumps<in_run>, by_longjmp },
 		{ "jump-sync", jumps<in_publish_sync>, by_longjmp },
 #endif
