@@ -87,6 +87,7 @@ static uint64_t rate_measure(void)
 {
 	int state = CALIBRATION_NONE;
 	struct sample now;
+	double measured;
 	uint64_t rate;
 
 	/* Relaxed: a look before the CAS. */
@@ -113,10 +114,12 @@ static uint64_t rate_measure(void)
 	    !sample_take(CLOCK_BOOTTIME, RATE_GUESS, &now) ||
 	    now.ns - calibration.ns < CALIBRATION_NS || now.tick <= calibration.tick)
 		return 0;
-	rate = (uint64_t)((double)(now.ns - calibration.ns) /
-			  (double)(now.tick - calibration.tick) * 4294967296.0);
-	if (rate < RATE_MIN || rate > RATE_MAX)
+	measured = (double)(now.ns - calibration.ns) / (double)(now.tick - calibration.tick) *
+		   4294967296.0;
+	/* Before it is converted: a clock that has stepped may give anything. */
+	if (measured < (double)RATE_MIN || measured > (double)RATE_MAX)
 		return 0;
+	rate = (uint64_t)measured;
 	/* Relaxed: a value on its own. */
 	atomic_store_explicit(&calibrated_rate, rate, memory_order_relaxed);
 	return rate;
