@@ -154,6 +154,17 @@ static void pass(struct m_sub *sub)
 	sub->n--;
 }
 
+/* Is everything that may have been lost known to be? Then what is given is none of it, even if it
+ * is the same message. */
+static bool all_is_lost(const struct m_sub *sub)
+{
+	uint64_t n_maybe = 0;
+
+	for (size_t i = 0; i < sub->n; i++)
+		n_maybe += sub->items[sub->first + i].maybe;
+	return sub->n_lost > 0 && n_maybe == sub->n_lost;
+}
+
 /* Passes over what may have been lost, or had no route, until it is what has been given. */
 static void pass_over(struct m_sub *sub, const struct stasis_message *message)
 {
@@ -164,7 +175,7 @@ static void pass_over(struct m_sub *sub, const struct stasis_message *message)
 			pass(sub);
 			continue;
 		}
-		if (!item->maybe || is_like(item, message))
+		if (!item->maybe || (is_like(item, message) && !all_is_lost(sub)))
 			return;
 		pass(sub);
 		if (sub->n_lost > 0) {
