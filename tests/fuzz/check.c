@@ -84,15 +84,54 @@ static void follow_losses(struct m_sub *sub, const struct stasis_stats *stats)
 	sub->n_lost += lost;
 }
 
+/* What the last operation has pushed, or lost. Removes what is gone, where that is known. */
 static void settle_items(struct m_sub *sub)
 {
+	size_t kept = sub->first;
 	uint64_t n_maybe = 0;
 
 	for (size_t i = 0; i < sub->n; i++)
 		n_maybe += sub->items[sub->first + i].maybe;
 	W_TRUE(n_maybe >= sub->n_lost);
-	for (size_t i = 0; i < sub->n && sub->n_lost == 0 && !sub->router; i++)
-		sub->items[sub->first + i].maybe = false;
+	if (sub->n_lost != 0 && sub->n_lost != n_maybe)
+		return;
+	for (size_t i = 0; i < sub->n; i++) {
+		struct m_item item = sub->items[sub->first + i];
+
+		if (item.maybe && sub->n_lost != 0)
+			continue;
+		item.maybe = false;
+		sub->items[kept++] = item;
+	}
+	sub->n = kept - sub->first;
+	sub->n_lost = 0;
+}
+
+/* Nobody can ask any more, or ever could, how much it has lost. */
+static bool is_closed(const struct w_sub *sub)
+{
+	return sub->m.router || (!sub->held && sub->m.ended);
+}
+
+static bool may_have_lost(const struct m_sub *sub)
+{
+	bool maybe = false;
+
+	for (size_t i = 0; i < sub->n; i++)
+		maybe |= sub->items[sub->first + i].maybe;
+	return maybe;
+}
+
+/* Some of what was pushed is lost, but which of it is not known. So that no later operation meets
+ * two such questions in one queue, where they could not be told apart: everything is delivered. */
+static void settle_rest(void)
+{
+	for (unsigned i = 0; i < M_SUBS; i++) {
+		struct m_sub *m = &world.subs[i].m;
+
+		if (m->used && may_have_lost(m))
+			w_run_all((struct w_executor *)m->executor);
+	}
 }
 
 static void check_congestion(struct w_sub *sub)
@@ -114,8 +153,11 @@ static void check_sub(struct w_sub *sub)
 	struct stasis_stats stats = { .size = sizeof(stats) };
 	struct m_sub *m = &sub->m;
 
-	if (sub->router != NULL || sub->m.router || (!sub->held && m->ended))
+	if (is_closed(sub)) {
+		if (!world.failed)
+			settle_items(m);
 		return;
+	}
 	W_EQUAL(stasis_stats_read(sub->lib, &stats), 0);
 	if (w_plants(PLANT_COUNT) && stats.dropped > 0)
 		stats.dropped--;
@@ -186,4 +228,5 @@ void w_check(void)
 	world.n_lost = 0;
 	world.failed = false;
 	m_may_lose = false;
+	settle_rest();
 }

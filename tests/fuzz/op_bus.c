@@ -427,6 +427,23 @@ void w_run(struct w_executor *executor, size_t max)
 	}
 }
 
+void w_run_all(struct w_executor *executor)
+{
+	w_run(executor, SIZE_MAX);
+	/* What is still there for the model is what has been lost. */
+	for (unsigned i = 0; i < M_SUBS; i++) {
+		struct m_sub *m = &world.subs[i].m;
+
+		if (!m->used || m->executor != &executor->m)
+			continue;
+		W_EQUAL(m->n, m->n_lost);
+		for (size_t j = 0; j < m->n; j++)
+			W_TRUE(m->items[m->first + j].maybe);
+		m->n = 0;
+		m->n_lost = 0;
+	}
+}
+
 static void op_run(void)
 {
 	struct w_executor *executor = w_pick_executor();

@@ -58,14 +58,12 @@ static void op_router_create(void)
 	m_subscribe(&sub->m);
 }
 
-/* Before routes change: what has no route now may have been passed over already. */
-static void note_unrouted(struct m_sub *sub)
+/* Before routes change: what has none may have been passed over already, or not; then it is. What
+ * lies behind something that has one has not. */
+static void pass_unrouted(const struct m_sub *sub)
 {
-	for (size_t i = 0; i < sub->n; i++) {
-		struct m_item *item = &sub->items[sub->first + i];
-
-		item->maybe |= m_route_of(sub, item->message) == NULL;
-	}
+	if (sub->n > 0 && m_route_of(sub, sub->items[sub->first].message) == NULL)
+		w_run_all((struct w_executor *)sub->executor);
 }
 
 static void update_filter(struct m_sub *sub)
@@ -90,6 +88,7 @@ static void op_route_add(void)
 	if (sub == NULL)
 		return;
 	route = update ? &sub->m.updates[type] : &sub->m.own[type];
+	pass_unrouted(&sub->m);
 	w_arm();
 	result = update ? stasis_message_router_add_cache_update(sub->router, w_types[type],
 								 w_routed,
@@ -101,7 +100,6 @@ static void op_route_add(void)
 	W_EQUAL(result, route->set ? -EEXIST : 0);
 	if (result != 0)
 		return;
-	note_unrouted(&sub->m);
 	*route = (struct m_route){ .set = true, .number = number };
 	update_filter(&sub->m);
 }
@@ -117,6 +115,7 @@ static void op_route_remove(void)
 	if (sub == NULL)
 		return;
 	route = update ? &sub->m.updates[type] : &sub->m.own[type];
+	pass_unrouted(&sub->m);
 	w_arm();
 	result = update ? stasis_message_router_remove_cache_update(sub->router, w_types[type]) :
 			  stasis_message_router_remove(sub->router, w_types[type]);
@@ -125,7 +124,6 @@ static void op_route_remove(void)
 	W_EQUAL(result, route->set ? 0 : -ENOENT);
 	if (result != 0)
 		return;
-	note_unrouted(&sub->m);
 	route->set = false;
 	update_filter(&sub->m);
 }
@@ -138,13 +136,13 @@ static void op_route_default(void)
 
 	if (sub == NULL)
 		return;
+	pass_unrouted(&sub->m);
 	w_arm();
 	result = stasis_message_router_set_default(sub->router, w_routed,
 						   route_data(sub, number));
 	if (w_disarm() && result == -ENOMEM)
 		return;
 	W_EQUAL(result, 0);
-	note_unrouted(&sub->m);
 	sub->m.fallback = (struct m_route){ .set = true, .number = number };
 	sub->m.selective = false;
 }

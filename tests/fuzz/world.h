@@ -198,6 +198,7 @@ extern const size_t n_op_bus, n_op_publishing, n_op_routing, n_op_caching, n_op_
 /* parts of them, for others and for the end */
 void w_unsubscribe(struct w_sub *sub, bool join);
 void w_run(struct w_executor *executor, size_t max);
+void w_run_all(struct w_executor *executor);
 void w_shutdown(struct w_executor *executor);
 void w_channel_free(struct w_channel *channel);
 struct w_message *w_message_of(struct stasis_message *lib, struct m_message *m);
