@@ -25,6 +25,7 @@ static enum sti_census census_of(const struct sti_object *object)
 		[STI_KIND_ROUTER] = STI_CENSUS_ROUTER,
 		[STI_KIND_CACHE] = STI_CENSUS_CACHE,
 		[STI_KIND_CACHING_TOPIC] = STI_CENSUS_CACHING_TOPIC,
+		[STI_KIND_BUNDLE] = STI_CENSUS_NONE,
 	};
 
 	return (enum sti_census)counted[object->kind];

@@ -37,6 +37,7 @@ enum sti_kind {
 	STI_KIND_ROUTER,
 	STI_KIND_CACHE,
 	STI_KIND_CACHING_TOPIC,
+	STI_KIND_BUNDLE,
 };
 
 /* Where its memory goes after the destructor. */

@@ -74,6 +74,7 @@
 
 #include "bus/message.h"
 #include "bus/push.h"
+#include "ring/run.h"
 
 #define STI_ITEM_CELL 4u /* in an item: it is a cell */
 
@@ -87,7 +88,7 @@ enum sti_cell_state {
 /* What one subscription is to be given of a link. */
 struct sti_cell {
 	/* const after init */
-	_Alignas(2 * STI_ITEM_CELL) struct stasis_subscription *sub;
+	_Alignas(2 * STI_RUN_PLACE) struct stasis_subscription *sub;
 	uint32_t index; /* in its plan; STI_CELL_ALONE: it is the link's own */
 	/* any thread: atomic */
 	_Atomic uint16_t pushed;

@@ -28,6 +28,7 @@
 
 #include "base/object.h"
 #include "base/thread.h"
+#include "bus/bundle.h"
 #include "bus/message.h"
 #include "bus/push.h"
 #include "bus/subscription.h"
@@ -92,6 +93,27 @@ STI_INLINE void fetch_ahead(const struct sti_subscribers *subs, size_t n, size_t
 			sti_prefetch_write(atomic_load_explicit(&sub->mailbox.tail.ring,
 								memory_order_relaxed));
 	}
+}
+
+/* Given messages to several subscriptions. How many references to the bundle nobody needs. */
+static uint32_t push_bundle(struct sti_delivery *delivery, const struct sti_subscribers *subs,
+			    struct sti_place *places)
+{
+	uint32_t n = (uint32_t)delivery->n, spare = 1;
+
+	for (size_t i = 0; i < subs->n; i++) {
+		struct stasis_subscription *sub = sti_subscribers_at(subs, i);
+
+		fetch_ahead(subs, subs->n, i);
+		if (sti_likely(sub != NULL) && sti_bundle_push(delivery, sub, places))
+			continue;
+		spare += n;
+		for (size_t j = 0; j < n && sub != NULL; j++)
+			sti_object_ref_n(delivery->messages[j], 1);
+		if (sub != NULL)
+			push_batch(delivery, sub);
+	}
+	return spare;
 }
 
 /* Makes n references out of the caller's, which is given, or adds n to it. */
@@ -310,7 +332,8 @@ int sti_topic_publish(struct stasis_topic *topic, struct stasis_message *const *
 	struct sti_delivery delivery;
 	const struct sti_subscribers *subs;
 	bool given = how->flags & STI_PUBLISH_GIVEN;
-	uint32_t spare = 0; /* references per message that nobody needs */
+	struct sti_place *bundle = NULL;
+	uint32_t spare = 0; /* references, per message or to the bundle, that nobody needs */
 	int result;
 
 	delivery.messages = messages;
@@ -322,8 +345,13 @@ int sti_topic_publish(struct stasis_topic *topic, struct stasis_message *const *
 	sti_pending_init(&delivery.pending);
 	sti_rcu_read_lock();
 	subs = sti_subscribers_get(&topic->subscribers);
+	if (given && subs->plain && n >= STI_BUNDLE_MESSAGES &&
+	    subs->n >= STI_BUNDLE_SUBSCRIPTIONS)
+		bundle = sti_bundle_new(messages, n, subs->n);
 	if (!subs->plain) {
 		publish_types(&delivery, topic, subs);
+	} else if (bundle != NULL) {
+		spare = push_bundle(&delivery, subs, bundle);
 	} else {
 		for (size_t i = 0; i < n && subs->n > 0; i++)
 			count_up(messages[i], subs->n, given);
@@ -344,7 +372,9 @@ int sti_topic_publish(struct stasis_topic *topic, struct stasis_message *const *
 		sti_pending_init(&delivery.pending);
 	}
 	result = publish_end(&delivery);
-	for (size_t i = 0; i < n && spare > 0; i++)
+	if (bundle != NULL)
+		sti_object_unref_n(bundle, spare, NULL);
+	for (size_t i = 0; i < n && spare > 0 && bundle == NULL; i++)
 		sti_object_unref_n(messages[i], spare, NULL);
 	return result;
 }

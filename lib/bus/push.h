@@ -6,7 +6,8 @@
  *
  * Items in a subscription's queue are messages, or, with bit 1 of the word set, somebody's request
  * to be told when the message has been handled (bus/sync.h), or, with bit 2 set, cells of a chain
- * (bus/chain.h): messages that may be pushed more than once.
+ * (bus/chain.h): messages that may be pushed more than once, or, with bit 3 set, places of a bundle
+ * (bus/bundle.h): messages of a batch.
  *
  * Threads: a delivery has one, the publisher's. Functions are called inside its RCU read section.
  */

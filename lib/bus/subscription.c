@@ -18,6 +18,7 @@
 #include "base/alloc.h"
 #include "base/options.h"
 #include "base/process.h"
+#include "bus/bundle.h"
 #include "bus/chain.h"
 #include "bus/json.h"
 #include "bus/push.h"
@@ -95,6 +96,27 @@ static void subscription_deliver(struct sti_mailbox *mailbox, void **items, size
 	}
 }
 
+/* Lines of messages fetched ahead of a callback. */
+#define FETCH_AHEAD 8u
+
+static void subscription_deliver_run(struct sti_mailbox *mailbox, const struct sti_place *first,
+				     size_t n, struct sti_context *context)
+{
+	struct stasis_subscription *sub = (struct stasis_subscription *)mailbox;
+	stasis_subscription_cb callback = (stasis_subscription_cb)mailbox->user_callback;
+	struct stasis_topic *topic = mailbox->user_origin;
+	void *data = mailbox->user_data;
+
+	for (size_t i = 0; i < n && i < FETCH_AHEAD; i++)
+		sti_prefetch_read(first[i].item);
+	for (size_t i = 0; i < n; i++) {
+		if (i + FETCH_AHEAD < n)
+			sti_prefetch_read(first[i + FETCH_AHEAD].item);
+		callback(data, sub, topic, first[i].item);
+	}
+	sti_release_put_n(&context->release, sti_bundle_of(first), (uint32_t)n);
+}
+
 static void drop_bus_reference(struct sti_rcu_head *rcu)
 {
 	stasis_object_unref(sti_container_of(rcu, struct stasis_subscription, mailbox.rcu));
@@ -138,6 +160,7 @@ static void subscription_congestion(struct sti_mailbox *mailbox, bool congested)
 
 const struct sti_mailbox_ops sti_subscription_ops = {
 	.deliver = subscription_deliver,
+	.deliver_run = subscription_deliver_run,
 	.final = subscription_final,
 	.congestion = subscription_congestion,
 };

@@ -27,7 +27,7 @@
 
 #include "bus/message.h"
 #include "exec/mailbox.h"
-#include "ring/ring.h"
+#include "ring/run.h"
 #include "sync/eventcount.h"
 
 /* The last message, in place: its own object, whose end drops a reference to the subscription. */
@@ -49,6 +49,9 @@ struct sti_pending;
 struct stasis_subscription {
 	struct sti_mailbox mailbox; /* first: a mailbox begins an object */
 
+	/* whoever ends it; then readers of the message, which is an item like others */
+	alignas(2 * STI_RUN_PLACE) struct sti_final_message final;
+
 	/* RCU: published under the topic's lock */
 	_Atomic(struct sti_filter *) filter; /* NULL: accepts everything */
 	/* const after init */
@@ -58,12 +61,12 @@ struct stasis_subscription {
 	/* any thread: atomic */
 	struct sti_eventcount done;
 
-	/* whoever ends it; then readers of the message */
-	struct sti_final_message final;
-
 	/* the first ring, and what it may take to begin a line; see below */
 	unsigned char ring[STI_RING_MIN_SIZE + STI_SUBSCRIPTION_PAD];
 };
+
+static_assert(offsetof(struct sti_final_message, message) % (2 * STI_RUN_PLACE) == 0,
+	      "the final message's address is one of an item");
 
 static inline struct stasis_topic *sti_subscription_topic(const struct stasis_subscription *sub)
 {

@@ -155,26 +155,45 @@ static void note_depth(struct sti_mailbox *mailbox, uint64_t depth)
 		atomic_store_explicit(&mailbox->depth_max, depth, memory_order_relaxed);
 }
 
+/* Delivers what comes next, at most max. *morep: there is more. */
+static size_t deliver_next(struct sti_mailbox *mailbox, struct sti_context *context, size_t max,
+			   bool *morep)
+{
+	const struct sti_place *first;
+	void *items[TAKE];
+	size_t n, n_run;
+	bool place;
+
+	n = sti_mpsc_take_items(&mailbox->head, items, max < TAKE ? max : TAKE,
+				mailbox->ops->deliver_run != NULL, &place);
+	if (n > 0)
+		mailbox->ops->deliver(mailbox, items, n, context);
+	*morep = n == TAKE || place;
+	if (sti_likely(!place) || n == max)
+		return n;
+	n_run = sti_mpsc_take_run(&mailbox->head, max - n, &first);
+	mailbox->ops->deliver_run(mailbox, first, n_run, context);
+	return n + n_run;
+}
+
 static size_t deliver_batch(struct sti_mailbox *mailbox, struct sti_context *context, size_t batch)
 {
-	void *items[TAKE];
 	size_t total = 0;
 	size_t n;
+	bool more;
 	/* Relaxed: the runner is the only writer. */
 	uint64_t delivered = atomic_load_explicit(&mailbox->delivered, memory_order_relaxed);
 
 	do {
-		n = sti_mpsc_take(&mailbox->head, items,
-				  batch - total < TAKE ? batch - total : TAKE);
+		n = deliver_next(mailbox, context, batch - total, &more);
 		if (n == 0)
 			break;
-		mailbox->ops->deliver(mailbox, items, n, context);
 		total += n;
 		if (sti_unlikely(context->eager))
 			sti_release_flush(&context->release);
 		/* R1: what the callbacks did, for A1 in sti_mailbox_has_settled(). */
 		atomic_store_explicit(&mailbox->delivered, delivered + total, memory_order_release);
-	} while (n == TAKE && total < batch);
+	} while (more && total < batch);
 	return total;
 }
 

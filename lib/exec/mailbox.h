@@ -25,7 +25,7 @@
 #include "base/compiler.h"
 #include "exec/limits.h"
 #include "exec/release.h"
-#include "ring/ring.h"
+#include "ring/run.h"
 
 struct stasis_executor;
 struct sti_mailbox;
@@ -49,6 +49,10 @@ struct sti_mailbox_ops {
 	/* Delivers n items, 1 at least, and consumes them. */
 	void (*deliver)(struct sti_mailbox *mailbox, void **items, size_t n,
 			struct sti_context *context);
+	/* Delivers n items that follow each other in a run, 1 at least, and consumes them. NULL:
+	 * items are never places of one. */
+	void (*deliver_run)(struct sti_mailbox *mailbox, const struct sti_place *first, size_t n,
+			    struct sti_context *context);
 	/* Delivers the end. Called once, last; may free the mailbox. */
 	void (*final)(struct sti_mailbox *mailbox, struct sti_context *context);
 	/* The queue has become too long, or is short again. Only with limits. */

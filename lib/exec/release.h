@@ -39,12 +39,12 @@ static inline void sti_release_pay(struct sti_release *release, struct sti_relea
 	entry->obj = NULL;
 }
 
-/* Drops one reference, now or by the next flush. */
-STI_INLINE void sti_release_put(struct sti_release *release, void *obj)
+/* Drops n references, now or by the next flush. */
+STI_INLINE void sti_release_put_n(struct sti_release *release, void *obj, uint32_t n)
 {
 	struct sti_release_entry *entry;
 
-	if (sti_object_sole(obj, 1)) {
+	if (sti_object_sole(obj, n)) {
 		sti_object_destroy(sti_object_of(obj), &release->slab);
 		return;
 	}
@@ -56,9 +56,14 @@ STI_INLINE void sti_release_put(struct sti_release *release, void *obj)
 		entry->n = 0;
 		release->used++;
 	}
-	entry->n++;
+	entry->n += n;
 	if (sti_object_sole(obj, entry->n))
 		sti_release_pay(release, entry);
+}
+
+STI_INLINE void sti_release_put(struct sti_release *release, void *obj)
+{
+	sti_release_put_n(release, obj, 1);
 }
 
 static inline void sti_release_flush(struct sti_release *release)

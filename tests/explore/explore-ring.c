@@ -9,7 +9,7 @@
 
 #include "base/alloc.h"
 #include "explore.h"
-#include "ring/ring.h"
+#include "ring/run.h"
 
 #define ITEMS 64u
 
@@ -94,6 +94,30 @@ static void push_n(unsigned producer, unsigned number, unsigned n, enum sti_mpsc
 	wake_if(result);
 }
 
+/* Of one producer, once. */
+static _Alignas(2 * STI_RUN_PLACE) struct sti_place places[3];
+
+static void push_run(unsigned producer, unsigned n)
+{
+	void *items[3];
+	enum sti_push result;
+	size_t pushed;
+
+	for (unsigned i = 0; i < n; i++) {
+		places[i].item = item_new(producer, i);
+		places[i].index = i;
+		places[i].left = n - i;
+		items[i] = sti_place_item(&places[i]);
+	}
+	sti_rcu_read_lock();
+	result = sti_mpsc_push_n(&tail, items, n, STI_MPSC_FIT, &pushed);
+	sti_rcu_read_unlock();
+	told[producer].pushed += (unsigned)pushed;
+	if (pushed < n)
+		note_push(producer, result);
+	wake_if(result);
+}
+
 static void close_queue(void)
 {
 	enum sti_push result;
@@ -129,17 +153,43 @@ static enum sti_rest rest(void)
 	return result;
 }
 
-/* One turn: until the queue is let go. True: it has ended. */
-static bool consume(bool one_by_one)
+enum how { MANY, ONE_BY_ONE, RUNS };
+
+/* Takes and delivers. How many. */
+static size_t take_runs(void)
+{
+	const struct sti_place *first;
+	void *items[4];
+	bool place;
+	size_t n = sti_mpsc_take_items(&head, items, 4, true, &place);
+	size_t n_run;
+
+	for (size_t i = 0; i < n; i++)
+		deliver(items[i]);
+	n_run = place ? sti_mpsc_take_run(&head, 4, &first) : 0;
+	for (size_t i = 0; i < n_run; i++)
+		deliver(first[i].item);
+	return n + n_run;
+}
+
+static size_t take(enum how how)
 {
 	void *items[4];
 	size_t n;
 
+	if (how == RUNS)
+		return take_runs();
+	n = how == ONE_BY_ONE ? sti_mpsc_take_one(&head, items) : sti_mpsc_take(&head, items, 4);
+	for (size_t i = 0; i < n; i++)
+		deliver(items[i]);
+	return n;
+}
+
+/* One turn: until the queue is let go. True: it has ended. */
+static bool consume(enum how how)
+{
 	for (;;) {
-		n = one_by_one ? sti_mpsc_take_one(&head, items) : sti_mpsc_take(&head, items, 4);
-		for (size_t i = 0; i < n; i++)
-			deliver(items[i]);
-		if (n > 0)
+		if (take(how) > 0)
 			continue;
 		switch (rest()) {
 		case STI_REST_GONE:
@@ -160,14 +210,21 @@ static void consumer(void)
 {
 	do
 		explore_gate_pass(&gate);
-	while (!consume(false));
+	while (!consume(MANY));
 }
 
 static void consumer_one_by_one(void)
 {
 	do
 		explore_gate_pass(&gate);
-	while (!consume(true));
+	while (!consume(ONE_BY_ONE));
+}
+
+static void consumer_runs(void)
+{
+	do
+		explore_gate_pass(&gate);
+	while (!consume(RUNS));
 }
 
 static void fill(unsigned n)
@@ -326,6 +383,16 @@ static void producer_other(void)
 static void producer_batch(void)
 {
 	push_n(1, 0, 3, STI_MPSC_FIT);
+}
+
+static void producer_run(void)
+{
+	push_run(0, 2);
+}
+
+static void producer_long_run(void)
+{
+	push_run(0, 3);
 }
 
 static void producer_whole(void)
@@ -488,6 +555,30 @@ const struct explore_case explore_cases[] = {
 		.threads = { { "producer-0", producer_0, 0 },
 			     { "producer-1", producer_1, 0 },
 			     { "consumer", consumer, EXPLORE_DAEMON } },
+		.preemptions = 3,
+		.stale = 1,
+		.both = 3,
+	},
+	{
+		.name = "run",
+		.what = "a run, split where the ring is full",
+		.setup = setup_nearly_full,
+		.check = check_all,
+		.threads = { { "run", producer_long_run, 0 },
+			     { "producer", producer_other, 0 },
+			     { "consumer", consumer_runs, EXPLORE_DAEMON } },
+		.preemptions = 3,
+		.stale = 1,
+		.both = 3,
+	},
+	{
+		.name = "run-takeover",
+		.what = "a run, split by the consumer",
+		.setup = setup_takeover,
+		.check = check_all,
+		.threads = { { "run", producer_run, 0 },
+			     { "producer", producer_other, 0 },
+			     { "consumer", consumer_runs, EXPLORE_DAEMON } },
 		.preemptions = 3,
 		.stale = 1,
 		.both = 3,

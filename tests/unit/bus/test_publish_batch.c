@@ -209,3 +209,134 @@ Test(batch, result_is_summed_over_messages_and_subscriptions)
 		stasis_unsubscribe(subs[i]);
 	stasis_object_unref(bus.topic);
 }
+
+#define SEVERAL 12
+
+/* Several subscriptions on a loop of this thread's. */
+struct several {
+	struct stasis_executor *loop;
+	struct stasis_topic *topic;
+	struct stasis_subscription *subs[3];
+	size_t n_data[3];
+	struct stasis_message *kept; /* by the second, of the sixth message */
+};
+
+struct one_of {
+	struct several *several;
+	int number;
+};
+
+static void on_data(void *data, struct stasis_subscription *sub, struct stasis_topic *topic,
+		    struct stasis_message *message)
+{
+	const struct one_of *one = data;
+	struct several *several = one->several;
+
+	if (stasis_message_type(message) != datum_type())
+		return;
+	if (one->number == 1 && several->n_data[1] == 5)
+		several->kept = stasis_object_ref(message);
+	several->n_data[one->number]++;
+}
+
+static struct one_of ones[3];
+
+/* capacity: of the third. */
+static void several_open(struct several *several, size_t capacity, enum stasis_overflow overflow)
+{
+	*several = (struct several){
+		.loop = stasis_executor_create(
+			&(struct stasis_executor_options){ .wait = STASIS_WAIT_MANUAL }),
+		.topic = stasis_topic_create("several"),
+	};
+	for (int i = 0; i < 3; i++) {
+		struct stasis_subscribe_options options = { .executor = several->loop };
+
+		ones[i] = (struct one_of){ several, i };
+		options.capacity = i == 2 ? capacity : 0;
+		options.overflow = i == 2 ? overflow : STASIS_OVERFLOW_GROW;
+		several->subs[i] = stasis_subscribe_with(several->topic, on_data, &ones[i],
+							 &options);
+		cr_assert_not_null(several->subs[i]);
+	}
+	cr_assert_eq(stasis_executor_drain(several->loop), 0);
+	n_released = 0;
+}
+
+static int several_publish(struct several *several)
+{
+	struct stasis_message *messages[SEVERAL];
+
+	for (int i = 0; i < SEVERAL; i++)
+		messages[i] = foreign_message();
+	return stasis_publish_batch(several->topic, messages, SEVERAL);
+}
+
+static void several_close(struct several *several)
+{
+	for (int i = 0; i < 3; i++)
+		stasis_unsubscribe_and_join(several->subs[i]);
+	stasis_executor_shutdown(several->loop);
+	stasis_object_unref(several->topic);
+}
+
+Test(batch, is_released_when_all_have_had_it)
+{
+	struct several several;
+
+	several_open(&several, 0, STASIS_OVERFLOW_GROW);
+	cr_assert_eq(several_publish(&several), 0);
+	cr_assert_eq(stasis_executor_run(several.loop, 2 * SEVERAL), 2 * SEVERAL);
+	cr_assert_eq(n_released, 0);
+	cr_assert_eq(stasis_executor_drain(several.loop), 0);
+	/* Each by itself. */
+	cr_assert_eq(n_released, SEVERAL - 1);
+	cr_assert_not_null(several.kept);
+	cr_assert_eq(stasis_object_refs(several.kept), 1);
+	stasis_object_unref(several.kept);
+	cr_assert_eq(n_released, SEVERAL);
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(several.n_data[i], SEVERAL);
+	several_close(&several);
+}
+
+Test(batch, to_several_is_run_callback_by_callback)
+{
+	struct several several;
+
+	several_open(&several, 0, STASIS_OVERFLOW_GROW);
+	cr_assert_eq(several_publish(&several), 0);
+	for (size_t done = 0; done < 3 * SEVERAL;) {
+		int n = stasis_executor_run(several.loop, 5);
+
+		done += (size_t)n;
+		cr_assert_eq(n, done < 3 * SEVERAL ? 5 : 1);
+		cr_assert_eq(several.n_data[0] + several.n_data[1] + several.n_data[2], done);
+	}
+	for (int i = 0; i < 3; i++) {
+		struct stasis_stats stats = { 0 };
+
+		cr_assert_eq(stasis_stats_read(several.subs[i], &stats), 0);
+		cr_assert_eq(several.n_data[i], SEVERAL);
+		cr_assert_eq(stats.depth, 0);
+	}
+	stasis_object_unref(several.kept);
+	several_close(&several);
+}
+
+Test(batch, to_one_with_a_capacity_among_others)
+{
+	struct stasis_stats stats = { 0 };
+	struct several several;
+
+	several_open(&several, 4, STASIS_OVERFLOW_DROP_NEWEST);
+	cr_assert_eq(several_publish(&several), SEVERAL - 4);
+	cr_assert_eq(stasis_executor_drain(several.loop), 0);
+	cr_assert_eq(several.n_data[0], SEVERAL);
+	cr_assert_eq(several.n_data[2], 4);
+	cr_assert_eq(stasis_stats_read(several.subs[2], &stats), 0);
+	cr_assert_eq(stats.dropped, SEVERAL - 4);
+	stasis_object_unref(several.kept);
+	cr_assert_eq(n_released, SEVERAL);
+	several_close(&several);
+}
