@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* test_rings.c — defects of the queues' rings that have been found and mended */
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
+#include <errno.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/alloc.h"
 #include "base/census.h"
+#include "forbid.h"
 #include "regress_fixture.h"
 #include "ring/ring.h"
 #include "sync/membarrier.h"
@@ -120,26 +117,12 @@ Test(rings, no_more_is_lent_than_the_capacity_leaves)
 
 /* --- a take-over aborted when membarrier had been there, and was forbidden --- */
 
-static bool forbid_membarrier(void)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { .len = 4, .filter = filter };
-
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
-
 /* Without any, it waits at the hole. 0: as it should be. */
 static int rest_without_membarrier(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head)
 {
 	bool usable = sti_membarrier_is_usable();
 
-	if (!forbid_membarrier())
+	if (!forbid_membarrier(EPERM))
 		return 1;
 	errno = 0;
 	if (sti_mpsc_rest(tail, head) != STI_REST_HOLE)

@@ -1,14 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* test_takeover.c — holes that last: taken over, and their producers come back late */
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
+#include <errno.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "forbid.h"
 #include "ring_fixture.h"
 #include "sync/membarrier.h"
 
@@ -308,27 +305,12 @@ Test(takeover, without_memory_it_waits)
 	cr_assert_eq(count(sti_mpsc_taken_over), 1);
 }
 
-/* A kernel without membarrier, as far as this process can tell. */
-static bool forbid_membarrier(void)
-{
-	struct sock_filter filter[] = {
-		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_membarrier, 0, 1),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
-		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
-	};
-	struct sock_fprog program = { .len = 4, .filter = filter };
-
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0 &&
-	       prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0;
-}
-
 /* In a process of its own: what is forbidden stays so. 0: as it should be. */
 static int wait_without_membarrier(struct sti_ring *ring, uint64_t hole)
 {
 	void *item[2];
 
-	if (!forbid_membarrier())
+	if (!forbid_membarrier(ENOSYS))
 		return 1;
 	for (int i = 0; i < 100; i++) {
 		if (sti_mpsc_rest(&queue.tail, &queue.head) != STI_REST_HOLE)
