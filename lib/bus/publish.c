@@ -12,7 +12,7 @@
  * thread's.
  *
  * Linearization: a publish reaches those whose subscriptions are in the arrays at A1
- * (bus/subscribers.h) and whose ring is not closed at the push (S1 in ring/ring.h).
+ * (bus/subscribers.h) and whose ring is not closed at the push (S1 in ring/protocol.h).
  * Progress: lock-free. A subscription whose consumer is stuck costs its publishers memory only.
  *
  * Edges

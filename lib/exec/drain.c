@@ -8,9 +8,9 @@
  * R1 and A1 are those of mailbox.c and worker.h.
  *
  * Edges
- *   A6  load-acquire head->ring  <- R6 in ring/ring.h
- *   S6  load idle_at, then tail  -- S3 and S1 in ring/ring.h: whoever lets go stores idle_at, then
- *                                   loads tail; whoever pushes moves tail, then loads idle_at
+ *   A6  load-acquire head->ring  <- R6 in ring/protocol.h
+ *   S6  load idle_at, then tail  -- S3 and S1 in ring/protocol.h: whoever lets go stores idle_at,
+ *                                   then loads tail; whoever pushes moves tail, then loads idle_at
  */
 
 #include <errno.h>
@@ -40,7 +40,7 @@ static bool target_reached(struct drain_target *target)
 	const struct sti_mailbox *mailbox = target->mailbox;
 
 	/* A1: pairs with R1 where DONE is set. Nothing comes after the end, also when something
-	 * that was meant has been refused at last: see "Take-over" in ring/ring.h. */
+	 * that was meant has been refused at last: see "Take-over" in ring/protocol.h. */
 	if (atomic_load_explicit(&mailbox->flags, memory_order_acquire) & STI_MAILBOX_DONE)
 		return true;
 	return !target->closed &&

@@ -11,7 +11,7 @@
  *   running  with one thread, which takes and delivers
  *   done     the final message has been delivered
  * idle -> claimed -> queued -> running -> { queued, idle, done }. The step from idle is one CAS
- * (S4 in ring/ring.h), every other is made by the one who is responsible, so deliveries of a
+ * (S4 in ring/protocol.h), every other is made by the one who is responsible, so deliveries of a
  * mailbox never overlap and it is never queued twice.
  *
  * Threads: push and close by any thread inside an RCU read section; run by the one responsible.

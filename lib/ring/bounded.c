@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* ring/bounded.c — taking from a bounded queue, one by one: the consumer, and producers that evict.
- * The design is in ring.h. */
+ * The design is in protocol.h. */
 
 #include "base/assert.h"
 #include "ring/ring.h"

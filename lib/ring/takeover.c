@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* ring/takeover.c — a hole that lasts: the consumer takes it over and goes on. See ring.h. */
+/* ring/takeover.c — a hole that lasts: the consumer takes it over and goes on. See
+ * protocol.h. */
 
 #include "base/alloc.h"
 #include "base/assert.h"
@@ -162,7 +163,7 @@ static void positions_decide(struct remainder *remainder, struct sti_ring *ring)
 	atomic_store_explicit(&ring->idle_at, STI_RING_IDLE_TAKEN, memory_order_seq_cst);
 	/* F2: ... has filled it before the looks that follow; pairs with F1. */
 	sti_membarrier();
-	/* From the last to the first, see ring.h. */
+	/* From the last to the first, see protocol.h. */
 	for (uint64_t i = remainder->n; i-- > 0;) {
 		uintptr_t word;
 

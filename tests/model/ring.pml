@@ -15,7 +15,7 @@
  * Spin explores every interleaving of sequentially consistent steps. One statement or atomic block
  * below holds at most one access to a word that another thread writes, or several of which the
  * others cannot tell the order. Here every operation counts as seq_cst; that release and acquire
- * are enough where the code says so is argued in the table of edges in ring.h.
+ * are enough where the code says so is argued in the table of edges in protocol.h.
  *
  * Words of one ring, capacity C a power of two
  *   tail        position << 2 | FINAL << 1 | CLOSED. Producers CAS it one position on; a full ring
