@@ -286,6 +286,13 @@ class VerdictTest(unittest.TestCase):
         self.assertEqual((alone.verdict, first.verdict), ('slower', 'undecided'))
         self.assertLess(first.high, verdict.LIMIT)
 
+    def test_few_pairs_decide_nothing_however_alike(self):
+        for ratio in (0.5, 1.0, 2.0):
+            judgement, = verdict.judge([[ratio] * 5])
+            self.assertEqual((judgement.verdict, judgement.rounds), ('undecided', 6))
+            judgement, = verdict.judge([[ratio] * 6])
+            self.assertNotEqual(judgement.verdict, 'undecided')
+
     def test_rounds_to_decide(self):
         # Half as wide takes four times as many; a little more, for rounding.
         reach = 1.999 * math.log(1 / verdict.LIMIT)
