@@ -16,20 +16,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/census_kind.h"
 #include "base/compiler.h"
-
-enum sti_census {
-	STI_CENSUS_TOPIC,
-	STI_CENSUS_SUBSCRIPTION,
-	STI_CENSUS_EXECUTOR,
-	STI_CENSUS_FORWARD,
-	STI_CENSUS_ROUTER,
-	STI_CENSUS_CACHE,
-	STI_CENSUS_CACHING_TOPIC,
-	STI_CENSUS_RING, /* not those that are embedded in something else */
-	STI_CENSUS_N,
-	STI_CENSUS_NONE = STI_CENSUS_N, /* not counted */
-};
 
 extern _Atomic int64_t sti_census_counts[STI_CENSUS_N];
 

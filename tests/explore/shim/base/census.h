@@ -7,20 +7,8 @@
 
 #include <stdint.h>
 
+#include "base/census_kind.h"
 #include "base/compiler.h"
-
-enum sti_census {
-	STI_CENSUS_TOPIC,
-	STI_CENSUS_SUBSCRIPTION,
-	STI_CENSUS_EXECUTOR,
-	STI_CENSUS_FORWARD,
-	STI_CENSUS_ROUTER,
-	STI_CENSUS_CACHE,
-	STI_CENSUS_CACHING_TOPIC,
-	STI_CENSUS_RING,
-	STI_CENSUS_N,
-	STI_CENSUS_NONE = STI_CENSUS_N,
-};
 
 STI_INLINE void sti_census_add(enum sti_census kind, int64_t n)
 {
