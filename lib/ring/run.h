@@ -13,7 +13,7 @@
  *
  * Why two are enough. Places of a run are in a queue in their order, each at most once: its
  * producer reserves and fills them in that order, and pushes again only what has been taken over,
- * from the first such on (see "Take-over" in ring/protocol.h). So between a place and the k-th after
+ * from the first such on ("Take-over" in ring/protocol.h). So between a place and the k-th after
  * it, both filled, are the k - 1 others. If their positions are k apart, there is room for nothing
  * else. That a slot is filled in this lap its parity tells: every slot is filled once a lap, also
  * one that the consumer does not read. A slot of an earlier lap cannot look like it.
