@@ -139,6 +139,8 @@ static struct sb_run *run_new(const struct sb_engine *engine, const struct sb_to
 	run->topology = *topology;
 	run->setup = *setup;
 	run->window = sb_window(topology, setup);
+	if (engine->room > 0 && run->window > engine->room)
+		run->window = engine->room;
 	run->chunk = sb_window_chunk(run->window);
 	if (!run_init_parties(run)) {
 		run_free(run);
@@ -255,15 +257,23 @@ static long preemptions(void)
 	return usage.ru_nivcsw;
 }
 
+static double limit_of(const struct sb_run *run)
+{
+	if (run->engine->may_stall)
+		return LIMIT_MAY_STALL_S;
+	return run->setup.limit_s > 0 ? run->setup.limit_s : LIMIT_S;
+}
+
 /* From the start of the publishers to their end. */
 static void measure(struct sb_run *run, struct sb_sample *sample)
 {
 	uint64_t span = (uint64_t)(run->setup.seconds * 1e9);
-	double limit_s = run->engine->may_stall ? LIMIT_MAY_STALL_S : LIMIT_S;
+	double limit_s = limit_of(run);
 	uint64_t begin = sb_now(), start, end, first;
 
 	sb_sleep((uint64_t)((double)span * WARM_UP));
 	sample->preemptions = -preemptions();
+	sample->cpu_ns = -sb_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	start = sb_now();
 	first = count_deliveries(run);
 	sb_sleep_until(start + span);
@@ -276,6 +286,7 @@ static void measure(struct sb_run *run, struct sb_sample *sample)
 			 limit_s);
 	}
 	end = sb_now();
+	sample->cpu_ns += sb_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 	sample->preemptions += preemptions();
 	atomic_store_explicit(&run->abort, true, memory_order_relaxed);
 	threads_join(run, run->topology.publishers + run->topology.readers);
@@ -336,6 +347,7 @@ static void fail(struct sb_sample *sample, const char *what, int error)
 	char text[64];
 
 	sample->outcome = SB_OUTCOME_FAILED;
+	sample->error = -error;
 	snprintf(sample->text, sizeof(sample->text), "%s: %s", what,
 		 strerror_r(error, text, sizeof(text)));
 }

@@ -57,6 +57,7 @@ struct sb_setup {
 	size_t payload;
 	size_t window;
 	unsigned threads; /* the library's workers */
+	double limit_s;	  /* for what is still to be delivered when the time is up; 0: 30 s */
 };
 
 struct sb_run;
@@ -78,6 +79,7 @@ struct sb_engine {
 	const char *name;
 	const char *text; /* for people: what it is */
 	bool may_stall;	  /* known not to get on when its threads outnumber the CPUs */
+	uint32_t room;	  /* its queues take no more messages: a smaller window; 0: they grow */
 	/* Makes what it needs; on failure it leaves nothing behind. 0 or -errno. */
 	int (*open)(struct sb_run *run);
 	/* Sends n messages (a multiple of SB_BATCH), each with payload->sequence counting on from
@@ -124,6 +126,8 @@ struct sb_sample {
 	uint64_t deliveries;
 	double updates;	  /* published per second beside readers; 0: there are none */
 	long preemptions; /* involuntary context switches of the process in that time */
+	uint64_t cpu_ns;  /* its CPU time in that time */
+	int error;	  /* -errno, if it could not run */
 	double trip_before_ns, trip_after_ns;
 	enum sb_placement placement;
 	char text[160];
