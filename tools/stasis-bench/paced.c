@@ -58,12 +58,13 @@ static void await_all(const struct sb_paced *paced)
 		sb_sleep(100000);
 }
 
-static void evaluate(const struct sb_paced *paced, struct sb_latency_sample *sample)
+static void evaluate(struct sb_paced *paced, struct sb_latency_sample *sample)
 {
 	size_t skip = (size_t)((double)paced->n * WARM_UP);
-	uint64_t *samples = paced->samples + skip;
+	uint64_t *samples = paced->samples;
 	size_t n = paced->n - skip;
 
+	memmove(samples, samples + skip, n * sizeof(samples[0]));
 	sb_sort(samples, n);
 	sample->n = n;
 	sample->p50_ns = sb_percentile(samples, n, 0.5);
@@ -103,16 +104,17 @@ static void run(const struct sb_paced_subject *subject, int option, struct sb_pa
 		evaluate(paced, sample);
 }
 
-void sb_paced_run(const struct sb_paced_subject *subject, int option, unsigned rate, double seconds,
-		  struct sb_latency_sample *sample)
+uint64_t *sb_paced_samples(const struct sb_paced_subject *subject, int option, unsigned rate,
+			   double seconds, struct sb_latency_sample *sample)
 {
 	struct sb_paced *paced = aligned_alloc(STI_CACHELINE, sizeof(*paced));
 	size_t n = (size_t)(seconds * (1 + WARM_UP) * rate) + 1;
+	uint64_t *samples = NULL;
 
 	memset(sample, 0, sizeof(*sample));
 	if (paced == NULL) {
 		fail(sample, "setting up", ENOMEM);
-		return;
+		return NULL;
 	}
 	memset(paced, 0, sizeof(*paced));
 	paced->interval = SB_NS_PER_S / rate;
@@ -122,6 +124,17 @@ void sb_paced_run(const struct sb_paced_subject *subject, int option, unsigned r
 		fail(sample, "setting up", ENOMEM);
 	else
 		run(subject, option, paced, sample);
+	if (sample->outcome == SB_OUTCOME_OK) {
+		samples = paced->samples;
+		paced->samples = NULL;
+	}
 	free(paced->samples);
 	free(paced);
+	return samples;
+}
+
+void sb_paced_run(const struct sb_paced_subject *subject, int option, unsigned rate, double seconds,
+		  struct sb_latency_sample *sample)
+{
+	free(sb_paced_samples(subject, option, rate, seconds, sample));
 }

@@ -51,6 +51,12 @@ static inline void sb_paced_receive(struct sb_paced *paced, const struct sb_stam
 	sb_deliver(&paced->subscriber, stamp);
 }
 
+/* Returns the samples after the warm-up, sorted, sample->n of them, to be freed; NULL when it
+ * failed: sample says why. */
+uint64_t *sb_paced_samples(const struct sb_paced_subject *subject, int option, unsigned rate,
+			   double seconds, struct sb_latency_sample *sample);
+
+/* The same for who needs no more than the sample. */
 void sb_paced_run(const struct sb_paced_subject *subject, int option, unsigned rate, double seconds,
 		  struct sb_latency_sample *sample);
 
