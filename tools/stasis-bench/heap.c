@@ -24,8 +24,12 @@ uint64_t sb_heap_allocated(void)
 	uint64_t epoch = 1;
 	size_t allocated = 0, size = sizeof(allocated);
 
-	if (mallctl == NULL)
-		return mallinfo2().uordblks;
+	if (mallctl == NULL) {
+		struct mallinfo2 info = mallinfo2();
+
+		/* Large blocks are mapped one by one and counted apart. */
+		return info.uordblks + info.hblkhd;
+	}
 	mallctl("thread.tcache.flush", NULL, NULL, NULL, 0);
 	/* Statistics are of the moment when the epoch is written. */
 	mallctl("epoch", NULL, NULL, &epoch, sizeof(epoch));
