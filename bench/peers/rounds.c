@@ -1,0 +1,153 @@
+/* SPDX-License-Identifier: BSD-2-Clause */
+/* rounds.c — one thing again and again on one thread: calls, subscribing; see measure.h
+ *
+ * The clock is read once in a while only: reading it takes as long as a call may.
+ */
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/resource.h>
+
+#include "clock.h"
+#include "cpu.h"
+#include "measure.h"
+
+#define WARM_UP 0.2 /* of the time measured */
+#define BLOCK 16u   /* between two looks at the clock */
+
+struct rounds {
+	/* 0 or -errno; positive: it was done wrong, and result->text says how. */
+	int (*once)(struct rounds *rounds);
+	struct sp_result *result;
+	const struct sb_call *call;
+	const struct sb_churn *churn;
+	void *state;
+	uint64_t number; /* of the next */
+	bool lose;
+};
+
+static int call_once(struct rounds *rounds)
+{
+	uint64_t request = rounds->number, reply = 0;
+	int error = rounds->call->call(rounds->state, request, &reply);
+
+	if (rounds->lose)
+		reply = 0;
+	if (error != 0 || reply == request + 1)
+		return error;
+	snprintf(rounds->result->text, sizeof(rounds->result->text),
+		 "the reply to %" PRIu64 " was %" PRIu64, request, reply);
+	return 1;
+}
+
+static int cycle_once(struct rounds *rounds)
+{
+	return rounds->churn->cycle(rounds->state);
+}
+
+/* Until then. 0 or what once returned. */
+static int run_until(struct rounds *rounds, uint64_t end)
+{
+	while (sb_now() < end) {
+		for (unsigned i = 0; i < BLOCK; i++) {
+			int error = rounds->once(rounds);
+
+			if (error != 0)
+				return error;
+			rounds->number++;
+		}
+	}
+	return 0;
+}
+
+static long preemptions(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return usage.ru_nivcsw;
+}
+
+static int measure(struct rounds *rounds, double seconds)
+{
+	struct sp_result *result = rounds->result;
+	uint64_t span = (uint64_t)(seconds * 1e9), start, cpu, first;
+	int error = run_until(rounds, sb_now() + (uint64_t)((double)span * WARM_UP));
+	long before = preemptions();
+
+	if (error != 0)
+		return error;
+	first = rounds->number;
+	cpu = sb_clock_ns(CLOCK_PROCESS_CPUTIME_ID);
+	start = sb_now();
+	error = run_until(rounds, start + span);
+	result->seconds = (double)(sb_now() - start) / 1e9;
+	result->cpu_ns = sb_clock_ns(CLOCK_PROCESS_CPUTIME_ID) - cpu;
+	result->preemptions = preemptions() - before;
+	result->deliveries = rounds->number - first;
+	result->rate = (double)result->deliveries / result->seconds;
+	return error;
+}
+
+/* The state is open. */
+static void run(struct rounds *rounds, const struct sp_setup *setup)
+{
+	int error;
+
+	sb_cpu_publisher(true);
+	error = measure(rounds, setup->harness.seconds);
+	sb_cpu_free();
+	if (error < 0)
+		sp_result_fail(rounds->result, "running", -error);
+	else if (error > 0)
+		rounds->result->outcome = SP_OUTCOME_FAILED;
+}
+
+static void finish(struct sp_result *result)
+{
+	result->trip_after_ns = sb_round_trip_ns();
+	result->placement = sb_placement_of(result->trip_before_ns, result->trip_after_ns);
+}
+
+void sp_measure_call(const struct sb_call *call, const struct sp_setup *setup,
+		     struct sp_result *result)
+{
+	struct rounds rounds = {
+		.once = call_once,
+		.result = result,
+		.call = call,
+		.lose = setup->lose,
+	};
+	int error;
+
+	result->trip_before_ns = sb_round_trip_ns();
+	sb_cpu_consumers(true, 1);
+	error = call->open(&rounds.state);
+	sb_cpu_free();
+	if (error < 0) {
+		sp_result_fail(result, "opening", -error);
+		return;
+	}
+	run(&rounds, setup);
+	call->close(rounds.state);
+	finish(result);
+}
+
+void sp_measure_churn(const struct sb_churn *churn, unsigned others, const struct sp_setup *setup,
+		      struct sp_result *result)
+{
+	struct rounds rounds = { .once = cycle_once, .result = result, .churn = churn };
+	int error;
+
+	result->trip_before_ns = sb_round_trip_ns();
+	sb_cpu_consumers(true, 1);
+	error = churn->open(others, &rounds.state);
+	sb_cpu_free();
+	if (error < 0) {
+		sp_result_fail(result, "opening", -error);
+		return;
+	}
+	run(&rounds, setup);
+	churn->close(rounds.state);
+	finish(result);
+}
