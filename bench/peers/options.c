@@ -30,7 +30,7 @@ static const struct argp_option argp_options[] = {
 	  "workload's", 3 },
 	{ "window", KEY_WINDOW, "N", 0, "Deliveries outstanding at most (65536)", 3 },
 	{ "limit", KEY_LIMIT, "S", 0, "Seconds to wait for the last deliveries before the run "
-	  "counts as stalled (5)", 3 },
+	  "counts as stalled (10)", 3 },
 	{ "settle", KEY_SETTLE, "S", 0, "Seconds to wait before the workload \"idle\" is measured "
 	  "(3)", 3 },
 	{ "lose", KEY_LOSE, NULL, OPTION_HIDDEN, "Lose a message, or return a wrong reply", 4 },
@@ -155,7 +155,7 @@ void sp_options_parse(struct sp_options *options, int argc, char **argv)
 		.setup = { .harness = { .seconds = 0.25,
 					.window = SB_WINDOW,
 					.threads = 1,
-					.limit_s = 5 },
+					.limit_s = 10 },
 			   .settle = 3 },
 	};
 	argp_err_exit_status = SP_EXIT_USAGE;
