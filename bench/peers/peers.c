@@ -52,6 +52,7 @@ const struct sp_entry sp_entries[] = {
 	{ "zeromq-pushpull-poll", "libzmq3-dev", ZEROMQ(sb_peer_zeromq_pushpull_poll), QUEUES },
 	{ "zeromq-reqrep", "libzmq3-dev", ZEROMQ(sb_peer_zeromq_reqrep), 0 },
 	{ "nng-pubsub", "libnng-dev", NNG(sb_peer_nng_pubsub), QUEUES },
+	{ "nng-pubsub-aio", "libnng-dev", NNG(sb_peer_nng_pubsub_aio), QUEUES },
 	{ "nng-reqrep", "libnng-dev", NNG(sb_peer_nng_reqrep), 0 },
 	{ "glib", "libglib2.0-dev", GLIB(sb_peer_glib), QUEUES },
 	{ "tbb", "libtbb-dev", TBB(sb_peer_tbb), QUEUES | SP_OFFER_TOPICS },

@@ -23,6 +23,7 @@ extern const struct sb_peer sb_peer_zeromq_pushpull;
 extern const struct sb_peer sb_peer_zeromq_pushpull_poll;
 extern const struct sb_peer sb_peer_zeromq_reqrep;
 extern const struct sb_peer sb_peer_nng_pubsub;
+extern const struct sb_peer sb_peer_nng_pubsub_aio;
 extern const struct sb_peer sb_peer_nng_reqrep;
 extern const struct sb_peer sb_peer_glib;
 extern const struct sb_peer sb_peer_tbb;
