@@ -45,6 +45,30 @@ void sb_subscriber_fault(struct sb_subscriber *sub, enum sb_fault fault, uint64_
 	sub->got = got;
 }
 
+void sb_subscriber_hold(struct sb_subscriber *sub)
+{
+	sem_init(&sub->let_go, 0, 0);
+	sub->held = true;
+	/* Relaxed: whoever takes a message from the engine sees what came before its publish. */
+	atomic_store_explicit(&sub->busy, 1, memory_order_relaxed);
+}
+
+void sb_subscriber_let_go(struct sb_subscriber *sub)
+{
+	sem_post(&sub->let_go);
+}
+
+void sb_subscriber_busy(struct sb_subscriber *sub)
+{
+	if (!sub->held) {
+		sb_subscriber_fault(sub, SB_FAULT_OVERLAP, 0, 1);
+		return;
+	}
+	while (sem_wait(&sub->let_go) < 0)
+		continue;
+	sub->held = false;
+}
+
 bool sb_subscriber_failed(const struct sb_subscriber *sub, uint64_t published, char *text,
 			  size_t size)
 {

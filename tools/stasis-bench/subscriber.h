@@ -13,6 +13,7 @@
  *          read acked, the main thread count; the rest is read when everything has ended.
  */
 
+#include <semaphore.h>
 #include <stdalign.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -64,12 +65,20 @@ struct sb_subscriber {
 	/* const after init */
 	uint32_t index;
 	void *data; /* the engine's */
+	/* who holds it, before the first message; then callback only */
+	bool held;
+	sem_t let_go;
 };
 
 /* acked follows count in steps of ack, a power of two. 0 or -ENOMEM. */
 int sb_subscriber_init(struct sb_subscriber *sub, unsigned index, unsigned n_publishers,
 		       uint64_t ack);
 void sb_subscriber_deinit(struct sb_subscriber *sub);
+
+/* Before the first message is published: the first callback will wait until it is let go, and what
+ * is published meanwhile stays in the engine's queue. */
+void sb_subscriber_hold(struct sb_subscriber *sub);
+void sb_subscriber_let_go(struct sb_subscriber *sub);
 
 /* Says in text what is wrong, given that so many messages were published; false: nothing is. */
 bool sb_subscriber_failed(const struct sb_subscriber *sub, uint64_t published, char *text,
@@ -78,6 +87,9 @@ bool sb_subscriber_failed(const struct sb_subscriber *sub, uint64_t published, c
 void sb_subscriber_fault(struct sb_subscriber *sub, enum sb_fault fault, uint64_t expected,
 			 uint64_t got);
 
+/* When busy was set: by another callback, or because the subscriber is held. */
+void sb_subscriber_busy(struct sb_subscriber *sub);
+
 static inline void sb_deliver(struct sb_subscriber *sub, const struct sb_stamp *stamp)
 {
 	/* Relaxed, all: one thread at a time writes; others take a hint from what they read, or
@@ -85,7 +97,7 @@ static inline void sb_deliver(struct sb_subscriber *sub, const struct sb_stamp *
 	uint64_t count = atomic_load_explicit(&sub->count, memory_order_relaxed) + 1;
 
 	if (sti_unlikely(atomic_load_explicit(&sub->busy, memory_order_relaxed) != 0))
-		sb_subscriber_fault(sub, SB_FAULT_OVERLAP, 0, 1);
+		sb_subscriber_busy(sub);
 	atomic_store_explicit(&sub->busy, 1, memory_order_relaxed);
 
 	if (sti_unlikely(stamp->publisher >= sub->n_publishers)) {
