@@ -2,6 +2,7 @@
 /* footprint.c — what subscribers cost while nothing happens; see measure.h */
 
 #include <stdio.h>
+#include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -9,6 +10,9 @@
 #include "cpu.h"
 #include "heap.h"
 #include "measure.h"
+
+/* Messages queued; as many before them, so that the first of everything is not counted. */
+#define QUEUED 4096u
 
 /* For threads that are starting to get to their sleep. */
 #define SETTLE_NS 50000000u
@@ -58,6 +62,55 @@ static double resident(void)
 	return (double)pages * (double)sysconf(_SC_PAGESIZE);
 }
 
+/* --- queued messages -------------------------------------------------------------------------- */
+
+/* The engine whose queue is filled, and what came of it. */
+static const struct sb_engine *whole;
+static struct sp_result *filled;
+
+/* In place of the first chunk: fills the queue while its subscriber is held, then gives up. */
+static size_t fill(struct sb_publisher *publisher, size_t n)
+{
+	struct sb_subscriber *subscriber = &publisher->run->subscribers[0];
+	double heap, pages;
+	bool good;
+
+	sb_subscriber_hold(subscriber);
+	good = whole->publish(publisher, QUEUED) == QUEUED;
+	sb_sleep(SETTLE_NS);
+	heap = (double)sb_heap_allocated();
+	pages = resident();
+	good = good && whole->publish(publisher, QUEUED) == QUEUED;
+	sb_sleep(SETTLE_NS);
+	if (good && heap > 0)
+		filled->heap_per_message = ((double)sb_heap_allocated() - heap) / QUEUED;
+	if (good)
+		filled->resident_per_message = (resident() - pages) / QUEUED;
+	sb_subscriber_let_go(subscriber);
+	return 0;
+}
+
+/* How the run went for the rest, the harness says; that nothing was measured before the time was up
+ * is no failure here. */
+static void measure_queue(const struct sb_engine *throughput, const struct sp_setup *setup,
+			  struct sp_result *result)
+{
+	static const struct sb_topology topology = { .publishers = 1, .subscribers = 1 };
+	struct sb_engine engine = *throughput;
+	struct sb_sample sample;
+
+	whole = throughput;
+	filled = result;
+	engine.publish = fill;
+	sb_run_once(&engine, &topology, &setup->harness, &sample);
+	if (sample.outcome == SB_OUTCOME_FAILED) {
+		result->outcome = SP_OUTCOME_FAILED;
+		memcpy(result->text, sample.text, sizeof(result->text));
+	}
+}
+
+/* --- subscribers ------------------------------------------------------------------------------ */
+
 void sp_measure_memory(const struct sb_peer *peer, unsigned subscribers,
 		       const struct sp_setup *setup, struct sp_result *result)
 {
@@ -82,4 +135,6 @@ void sp_measure_memory(const struct sb_peer *peer, unsigned subscribers,
 	result->heap_per_subscriber = ((double)sb_heap_allocated() - heap) / subscribers;
 	result->resident_per_subscriber = (resident() - pages) / subscribers;
 	stock->close(state);
+	if (peer->throughput != NULL)
+		measure_queue(peer->throughput, setup, result);
 }
