@@ -67,6 +67,8 @@ static json_t *rate_json(const struct sp_result *result)
 
 	if (result->window > 0)
 		json_object_set_new(json, "window", json_integer((json_int_t)result->window));
+	if (result->pinning != NULL)
+		json_object_set_new(json, "pinning", json_string(result->pinning));
 	if (result->updates > 0)
 		json_object_set_new(json, "updates_per_s", json_real(result->updates));
 	return json;

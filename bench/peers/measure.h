@@ -36,6 +36,8 @@ struct sp_result {
 	uint64_t window; /* THROUGHPUT: messages outstanding at most */
 	double updates;	 /* per second beside the readers of a cache */
 	long preemptions;
+	const char
+		*pinning; /* CALL, CHURN: how the threads were placed; NULL: as the harness does */
 	/* LATENCY: all samples, sorted */
 	uint64_t *samples;
 	size_t n_samples;

@@ -109,6 +109,8 @@ def check_result(where, kind, result):
     assert result['outcome'] == 'ok' and result['text'] == '', (where, result)
     if kind not in ('memory', 'idle'):
         assert len(result['round_trip_ns']) == 2 and result['placement'], (where, result)
+    assert (result.get('pinning') in ('one CPU', 'two CPUs')) == (kind in ('call', 'churn')), \
+        (where, result)
     CHECKS[kind](where, result)
 
 
