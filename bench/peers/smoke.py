@@ -51,11 +51,11 @@ def run(program, *options, **arguments):
     return json.loads(result.stdout)
 
 
-def run_briefly(program, engine, workload, **arguments):
+def run_briefly(program, engine, workload, *options, **arguments):
     """For longer when others had all the CPU, so that nothing came of it."""
     for seconds in '0.05', '0.5', '2':
         result = run(program, '--engine', engine, '--workload', workload, '--seconds', seconds,
-                     '--limit', '60', '--settle', '0.05', **arguments)
+                     '--limit', '60', '--settle', '0.05', *options, **arguments)
         if result['outcome'] != 'stalled':
             break
     return result
@@ -134,8 +134,7 @@ def check_losses(program, engine):
     for workload in LOSSY:
         if workload not in engine['workloads'] or engine['name'] == CONTROL:
             continue
-        result = run(program, '--engine', engine['name'], '--workload', workload, '--seconds',
-                     '0.05', '--limit', '0.5', '--lose')
+        result = run_briefly(program, engine['name'], workload, '--limit', '0.5', '--lose')
         where = engine['name'], workload
         assert result['outcome'] == 'failed', (where, result)
         assert result['text'], (where, result)
