@@ -11,7 +11,8 @@
 
 /* clang-format off */
 #define THROUGHPUT(p, s, m, bytes)                                                                 \
-	.kind = SP_KIND_THROUGHPUT, .topology = { (p), (s), (m), 0 }, .payload = (bytes)
+	.kind = SP_KIND_THROUGHPUT, .payload = (bytes),                                            \
+	.topology = { .publishers = (p), .subscribers = (s), .mode = (m) }
 /* Rows that differ in one number. */
 #define FANOUT(s)                                                                                  \
 	{ "1:" #s, #s " subscribers, one publish at a time",                                       \
