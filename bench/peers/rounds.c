@@ -45,10 +45,10 @@ static int cycle_once(struct rounds *rounds)
 	return rounds->churn->cycle(rounds->state);
 }
 
-/* Until then. 0 or what once returned. */
+/* Until then, but one block at least. 0 or what once returned. */
 static int run_until(struct rounds *rounds, uint64_t end)
 {
-	while (sb_now() < end) {
+	do {
 		for (unsigned i = 0; i < BLOCK; i++) {
 			int error = rounds->once(rounds);
 
@@ -56,7 +56,7 @@ static int run_until(struct rounds *rounds, uint64_t end)
 				return error;
 			rounds->number++;
 		}
-	}
+	} while (sb_now() < end);
 	return 0;
 }
 
