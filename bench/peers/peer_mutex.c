@@ -191,6 +191,58 @@ static const struct sb_call call = {
 	.close = call_close,
 };
 
+/* --- doing nothing: a queue each, and one thread ---------------------------------------------- */
+
+struct stock {
+	struct server server; /* at the queue of those that have something */
+	struct mutex_queue **queues;
+	unsigned n;
+};
+
+static void ignore(void *data, void *item)
+{
+}
+
+static void stock_close(void *state)
+{
+	struct stock *stock = state;
+
+	server_stop(&stock->server);
+	while (stock->n > 0)
+		mutex_queue_free(stock->queues[--stock->n]);
+	free(stock->queues);
+	free(stock);
+}
+
+static int stock_open(unsigned n, void **state)
+{
+	struct stock *stock = calloc(1, sizeof(*stock));
+	int error;
+
+	if (stock == NULL)
+		return -ENOMEM;
+	error = server_start(&stock->server, ignore, NULL);
+	if (error < 0) {
+		free(stock);
+		return error;
+	}
+	stock->queues = calloc(n, sizeof(stock->queues[0]));
+	while (stock->queues != NULL && stock->n < n &&
+	       (stock->queues[stock->n] = mutex_queue_new()) != NULL)
+		stock->n++;
+	if (stock->n < n) {
+		stock_close(stock);
+		return -ENOMEM;
+	}
+	*state = stock;
+	return 0;
+}
+
+static const struct sb_stock stock = {
+	.open = stock_open,
+	.close = stock_close,
+};
+
 /* --- the row ---------------------------------------------------------------------------------- */
 
 static const char *version(void)
@@ -207,6 +259,7 @@ const struct sb_peer sb_peer_mutex = {
 	.throughput = &sb_engine_mutex,
 	.paced = &paced_subject,
 	.call = &call,
+	.stock = &stock,
 };
 
 /* The same queue behind a cache. */
