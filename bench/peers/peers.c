@@ -56,7 +56,9 @@ const struct sp_entry sp_entries[] = {
 	{ "nng-reqrep", "libnng-dev", NNG(sb_peer_nng_reqrep), 0 },
 	{ "glib", "libglib2.0-dev", GLIB(sb_peer_glib), QUEUES },
 	{ "tbb", "libtbb-dev", TBB(sb_peer_tbb), QUEUES | SP_OFFER_TOPICS },
+	{ "tbb-lightweight", "libtbb-dev", TBB(sb_peer_tbb_lightweight), QUEUES | SP_OFFER_TOPICS },
 	{ "caf", "libcaf-dev", CAF(sb_peer_caf), QUEUES | SP_OFFER_TOPICS },
+	{ "caf-sharing", "libcaf-dev", CAF(sb_peer_caf_sharing), QUEUES | SP_OFFER_TOPICS },
 };
 /* clang-format on */
 

@@ -27,7 +27,9 @@ extern const struct sb_peer sb_peer_nng_pubsub_aio;
 extern const struct sb_peer sb_peer_nng_reqrep;
 extern const struct sb_peer sb_peer_glib;
 extern const struct sb_peer sb_peer_tbb;
+extern const struct sb_peer sb_peer_tbb_lightweight;
 extern const struct sb_peer sb_peer_caf;
+extern const struct sb_peer sb_peer_caf_sharing;
 
 /* What a peer's throughput engine can do; bits. */
 enum sp_offer {
