@@ -480,7 +480,7 @@ def make(document):
     if page.no_charts is not None:
         warnings.append(f'No charts: {escape(page.no_charts)}. The tables have all figures.')
     lead = (f'libstasis {escape(document["version"])} and what could be used instead, measured in one '
-            f'run on {escape(m["cpu"])} ({m["cpus"]} CPUs), {escape(when(document))}')
+            f'run on {escape(m["cpu"])} ({m["cpus"]} CPUs), <time>{escape(when(document))}</time>')
     return prose.PAGE.format(
         style=prose.STYLE, lead=lead, body='\n'.join(part for part in body if part),
         warnings=''.join(f'<p class="warning">{text}</p>' for text in warnings),

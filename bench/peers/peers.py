@@ -129,7 +129,8 @@ def chosen_workloads(engines, wanted):
 def make_cells(engines, workloads, allocators):
     return [conduct.Cell(workload, engine['name'], allocator)
             for workload in workloads for engine in engines
-            if workload.name in engine['workloads']
+            if workload.name in engine['workloads'] and
+            (not workload.name.startswith('batch-') or engine['name'] in catalog.BATCHING)
             # What costs seconds and does not depend on it is measured with one.
             for allocator in (allocators[:1] if workload.kind == 'idle' else allocators)]
 

@@ -130,6 +130,7 @@ td.long{white-space:normal;text-align:left;min-width:16em;max-width:80ch}
 abbr{text-decoration:none;font-size:.85em;color:var(--muted);margin-left:.3em;font-weight:400}
 #invalid td{text-align:left;white-space:normal}
 code{font-size:.92em}
+time{white-space:nowrap}
 @media (max-width:560px){body{padding:16px 12px 40px}h1{font-size:1.5rem}figure{padding:8px}
 tbody th small{display:none}th,td{padding:5px 7px}}
 '''
