@@ -7,12 +7,13 @@ is not known here is measured and shown all the same, under its name.
 
 from collections import namedtuple
 
-# One number of a run. better: 'more' or 'less'.
-Figure = namedtuple('Figure', 'title unit better')
+# One number of a run. better: 'more' or 'less'. floor: what is below counts as that in comparisons: the
+# harness itself needs as much.
+Figure = namedtuple('Figure', 'title unit better floor', defaults=(0,))
 
 # What is measured in the same way. main: the figure that a workload is ranked by. rounds: None for as
-# many as asked for.
-Kind = namedtuple('Kind', 'title main figures rounds')
+# many as asked for. together: all engines at once, because they only wait.
+Kind = namedtuple('Kind', 'title main figures rounds together', defaults=(False,))
 
 CPU = Figure('CPU time', 'ns', 'less')
 
@@ -38,8 +39,8 @@ KINDS = {
         'bytes_per_subscriber': Figure('idle subscriber', 'bytes', 'less'),
         'bytes_per_queued_message': Figure('queued message', 'bytes', 'less')}, 1),
     'idle': Kind('idle', 'cpu_us_per_s', {
-        'cpu_us_per_s': Figure('CPU time', 'us/s', 'less'),
-        'context_switches_per_s': Figure('context switches', '/s', 'less')}, 1),
+        'cpu_us_per_s': Figure('CPU time', 'us/s', 'less', 100),
+        'context_switches_per_s': Figure('context switches', '/s', 'less', 2)}, 1, True),
 }
 
 # beside: the workload whose peers are compared with as well, where few have the like of this one.
@@ -114,6 +115,7 @@ def better(figure, one, other):
 
 def factor(figure, one, other):
     """How many times better one value is than another: above 1 it is. None: there is no saying."""
+    one, other = max(one, figure.floor), max(other, figure.floor)
     if one <= 0 or other <= 0:
         return None
     return one / other if figure.better == 'more' else other / one

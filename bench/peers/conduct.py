@@ -8,11 +8,14 @@ Allocators In the first TRIALS rounds everything runs with each allocator; from 
            that has been better. Or always with each, if wanted.
 Placement  A run during which the CPUs moved (mixed) is dropped and made again, up to REPEATS times.
 Failures   Who broke a promise, crashed or hung is not tried again; who stalled, once more.
+Together   What only waits (idle) runs at the end of its round, all engines at once: what is measured
+           is a process's own CPU time, of which they use next to none.
 Length     Set anew for each round, so that all fits into the time that there is: by what is left,
            how many runs are left, and what a run has cost so far beyond what it measures. In one
            round it is the same for everybody.
 """
 
+import concurrent.futures
 import time
 
 import catalog
@@ -92,8 +95,7 @@ class Conductor:
 
     def estimate(self, number, unit):
         """Seconds that the rounds from this one on will take."""
-        return sum(n * (cell.overhead + WARM_UP * cell.seconds(unit))
-                   for cell, n in self.ahead(number))
+        return sum(n * self.cost(cell, unit) for cell, n in self.ahead(number))
 
     def length(self, number):
         """How long most runs of this round are to measure."""
@@ -135,6 +137,22 @@ class Conductor:
         self.done += 1
         return cell.runs[-1]
 
+    def together(self, cells, unit, measure):
+        """One run of each, all at once."""
+        begin = time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(max(len(cells), 1)) as pool:
+            runs = list(pool.map(lambda cell: measure(cell, cell.seconds(unit)), cells))
+        self.spent += time.monotonic() - begin
+        for cell, run in zip(cells, runs):
+            cell.take(dict(run, asked_seconds=cell.seconds(unit)))
+        self.done += len(cells)
+
+    def cost(self, cell, unit):
+        """Seconds that a run takes."""
+        if cell.kind.together:
+            return OVERHEAD
+        return cell.overhead + WARM_UP * cell.seconds(unit)
+
     def conduct(self, measure, tell):
         """Runs it all. measure(cell, seconds) makes one run; tell is a progress.Progress."""
         for number in range(self.rounds):
@@ -142,13 +160,16 @@ class Conductor:
                 self.choose()
             unit = self.length(number)
             self.lengths.append(unit)
-            cells = self.in_round(number)
+            cells = [cell for cell in self.in_round(number) if not cell.kind.together]
+            waiting = [cell for cell in self.in_round(number) if cell.kind.together]
             tell.round(number, self, unit)
             for i, cell in enumerate(cells):
                 if not cell.open:
                     continue
                 tell.begin(cell)
                 run = self.turn(cell, unit, measure)
-                rest = sum(c.overhead + WARM_UP * c.seconds(unit) for c in cells[i + 1:] if c.open)
+                rest = sum(self.cost(c, unit) for c in cells[i + 1:] + waiting if c.open)
                 later = self.estimate(number + 1, unit) if number + 1 < self.rounds else 0
                 tell.end(cell, run, self.done, len(cells) - i - 1, rest + later)
+            if waiting:
+                self.together(waiting, unit, measure)

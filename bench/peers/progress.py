@@ -46,9 +46,13 @@ class Progress:
     def round(self, number, conductor, unit):
         self.number = number
         count = len(conductor.in_round(number))
+        seconds = conductor.estimate(number, unit)
+        late = conductor.budget is not None and \
+            conductor.spent + seconds > conductor.budget * 1.1 + EVERY_SECONDS
         self.line(f'round {number + 1} of {self.rounds}: {count} runs of {unit * 1000:.0f} ms and '
-                  f'more; {conductor.runs_ahead(number)} runs, '
-                  f'{clock(conductor.estimate(number, unit))} to go', stays=True)
+                  f'more; {conductor.runs_ahead(number)} runs, {clock(seconds)} to go' +
+                  (': more than asked for, this machine is busy or slow' if late else ''),
+                  stays=True)
 
     def begin(self, cell):
         if self.terminal:

@@ -4,12 +4,13 @@
 import catalog
 import results
 
-NAME = 34
 LABELS = {'jemalloc': ' +je', 'glibc': ''}
 
 
 def span(values, unit):
     """median [min .. max]"""
+    if values['min'] == values['max']:
+        return f'{catalog.text(values["median"], unit):>10}'
     return (f'{catalog.text(values["median"], unit):>10}  '
             f'[{catalog.span(values["min"], values["max"], unit).replace(" – ", " .. ")}]')
 
@@ -23,12 +24,16 @@ def ratio_text(result, name, figure, ours):
                                         result['figures'][name]['median']))
 
 
-def row(result, kind, ours, titles):
-    name = titles.get(result['engine'], result['engine']) + LABELS.get(result['allocator'], '')
+def name_of(result, titles):
+    return titles.get(result['engine'], result['engine']) + LABELS.get(result['allocator'], '')
+
+
+def row(result, kind, ours, titles, width):
+    name = name_of(result, titles)
     if result['outcome'] != 'ok':
-        return f'  {name:{NAME}} {result["outcome"]}: {result["text"]}'.rstrip()
+        return f'  {name:{width}} {result["outcome"]}: {result["text"]}'.rstrip()
     main = kind.figures[kind.main]
-    line = f'  {name:{NAME}} {span(result["figures"][kind.main], main.unit):32}'
+    line = f'  {name:{width}} {span(result["figures"][kind.main], main.unit):32}'
     line += f'{ratio_text(result, kind.main, main, ours):>8}'
     for extra, label in (('p99', 'p99'), ('cpu_ns_per_delivery', 'CPU'),
                          ('bytes_per_queued_message', 'queued'),
@@ -65,6 +70,7 @@ def missing(entries):
 
 def lines(document):
     titles = {engine['name']: engine['title'] for engine in document['engines']}
+    width = max([len(name_of(r, titles)) for w in document['workloads'] for r in w['results']] + [1])
     for workload in document['workloads']:
         kind = catalog.KINDS[workload['kind']]
         main = kind.figures[kind.main]
@@ -74,7 +80,7 @@ def lines(document):
         ours = results.headline(workload)
         for result in workload['results']:
             if result['credited']:
-                yield row(result, kind, ours, titles)
+                yield row(result, kind, ours, titles, width)
         end = verdict(workload, titles)
         if end:
             yield f'  ours: {end}'

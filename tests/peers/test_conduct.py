@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: BSD-2-Clause
 """Turns, repetitions, run lengths, medians, what is credited and what is compared: on made-up runs."""
 
+import threading
 import unittest
 
 from sample import Silence
@@ -10,8 +11,6 @@ import catalog
 import child
 import conduct
 import results
-
-RATE = catalog.KINDS['throughput'].figures['rate_per_s']
 
 
 def cells(workloads, engines, allocators=('glibc', 'jemalloc')):
@@ -86,6 +85,19 @@ class Turns(unittest.TestCase):
         run = dict(kind='memory', outcome='ok', bytes_per_subscriber=448)
         _, turns, _ = play({'stasis': [run]}, workloads=('memory',))
         self.assertEqual([t[2] for t in turns], ['glibc', 'jemalloc'])
+
+    def test_what_only_waits_is_measured_together(self):
+        gate = threading.Barrier(3)
+
+        def measure(cell, seconds):
+            gate.wait(30)
+            return dict(kind='idle', outcome='ok', cpu_us_per_s=len(cell.engine))
+
+        found = cells(('idle',), ('stasis', 'a', 'b'), ('glibc',))
+        conductor = conduct.Conductor(found, rounds=5, seconds=0.1)
+        conductor.conduct(measure, Silence())
+        self.assertEqual([len(cell.runs) for cell in found], [1, 1, 1])
+        self.assertEqual(conductor.done, 3)
 
     def test_latency_runs_are_longer(self):
         _, turns, _ = play({'stasis': [dict(kind='latency', outcome='ok', messages=100,
@@ -184,6 +196,12 @@ class Figures(unittest.TestCase):
         self.assertEqual((b['median'], b['placement']), (70, 'one core'))
         self.assertEqual(found[0]['best']['rate_per_s']['engine'], 'a')
         self.assertEqual(found[0]['ratio'], 5.5)
+
+    def test_what_the_harness_needs_itself_is_no_difference(self):
+        figure = catalog.KINDS['idle'].figures['cpu_us_per_s']
+        self.assertEqual(catalog.factor(figure, 30, 20), 1)
+        self.assertEqual(catalog.factor(figure, 30, 400), 4)
+        self.assertEqual(catalog.factor(figure, 400, 30), 0.25)
 
     def test_batch_is_compared_with_ordinary_publishes_too(self):
         batch = conduct.Cell(catalog.workload('batch-1:10'), 'stasis', 'glibc')
