@@ -99,7 +99,8 @@ def kill(process):
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         pass
-    process.communicate()
+    # Not communicate(): should something have got away with its end of the pipe, that would wait for it.
+    process.wait()
 
 
 def last_line(text):

@@ -6,6 +6,7 @@ FAKE_PEER names a JSON file: {"ENGINE": {"title":, "version":, "workloads": {"WO
 the behaviours of a workload take turns, run by run. A behaviour is {"run": members of the run's object,
 "jemalloc": what is different with jemalloc preloaded} or one of {"hang": true}, {"say": TEXT, "status": N},
 {"signal": N}. FAKE_PEER_LOG names a file to which every run appends a line; turns are counted in it.
+That name with .pids is of a file for the processes that hang.
 """
 
 import json
@@ -50,8 +51,11 @@ def main():
     turn = count(os.environ['FAKE_PEER_LOG'], f'{workload} {engine} {allocator}')
     behaviour = turns[turn % len(turns)]
     if behaviour.get('hang'):
-        if os.fork() == 0:
-            time.sleep(600)  # what it leaves behind is to be ended as well
+        # What it leaves behind is to be ended as well.
+        behind = os.fork()
+        if behind > 0:
+            with open(os.environ['FAKE_PEER_LOG'] + '.pids', 'a', encoding='utf-8') as stream:
+                stream.write(f'{os.getpid()} {behind} ')
         time.sleep(600)
     if 'signal' in behaviour:
         os.kill(os.getpid(), behaviour['signal'])
