@@ -295,7 +295,7 @@ def curve(result):
     values = {}
     for run in runs:
         for at, ns in run['curve']:
-            if 0.45 < at < 1 and run['messages'] * (1 - at) >= 0.999:
+            if 0.43 < at < 1 and run['messages'] * (1 - at) >= 0.999:
                 values.setdefault(at, []).append(ns)
     return [(charts.nines(at), statistics.median(found), min(found), max(found))
             for at, found in sorted(values.items()) if len(found) == len(runs) and found[0] > 0]
