@@ -55,7 +55,8 @@ Below 60 ns a round trip, the placement is called one core (two hyperthreads of 
 before and after differ, the run is mixed, dropped, and made again, twice at most. Compared are only runs
 of the placement in which most runs of a workload were made.</li>
 <li><b>Pinning.</b> With one publisher, it has the first CPU, consumers the second; with several
-nothing is pinned.</li>
+nothing is pinned. Calls and coming and going are made for half of the time on two CPUs, for the other half on one,
+and the better rate counts.</li>
 <li><b>Coordinated omission.</b> Message n is due at start + n × interval, whatever happened to those
 before it, and its latency counts from then. A publisher that is held up sends late, and the delay counts in full
 for every message that was due meanwhile: nothing is left out because sender and receiver were stuck together. The
