@@ -67,6 +67,8 @@ void sti_context_enter(struct sti_context *context, struct stasis_executor *exec
 {
 	context_check(context);
 	memset((void *)context, 0, sizeof(*context));
+	sti_release_init(&context->release, context->few.entries, context->few.list,
+			 STI_RELEASE_FEW);
 	context->self = context;
 	context->cancel = sti_cancel_hold();
 	context->executor = executor;

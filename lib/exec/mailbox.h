@@ -34,6 +34,7 @@ struct sti_worker;
 /* Where a thread is when it delivers: on its stack, innermost first. */
 struct sti_context {
 	struct sti_release release;
+	STI_RELEASE_ROOM(STI_RELEASE_FEW) few; /* its room, unless there is more */
 	struct sti_mailbox *mailbox; /* being run; NULL between turns */
 	struct stasis_executor *executor;
 	struct sti_worker *worker; /* NULL: not a worker of the executor */

@@ -10,6 +10,10 @@
  * has seen all its subscriptions, and before it says that one of them is done. A message that
  * nobody else holds is freed on the spot, without a read-modify-write.
  *
+ * A table that is too small for what is under way pays for each delivery by itself, which is what
+ * it is there to avoid: a worker's is large, that of a thread that delivers now and then is part of
+ * its stack and is small.
+ *
  * Threads: each table has one owner.
  */
 
@@ -18,19 +22,37 @@
 #include "base/object.h"
 #include "base/slab.h"
 
-#define STI_RELEASE_ENTRIES 64u
+/* Powers of two. */
+#define STI_RELEASE_FEW 64u
+#define STI_RELEASE_MANY 512u
 
 struct sti_release_entry {
-	void *obj;
+	void *obj; /* NULL: nothing is owed */
 	uint32_t n;
+	uint32_t listed; /* since the last flush something has been put here */
 };
 
-/* All-zero is empty. */
+/* Room for both tables, of n entries each. */
+#define STI_RELEASE_ROOM(n)                                                                        \
+	struct {                                                                                   \
+		struct sti_release_entry entries[n];                                               \
+		uint16_t list[n];                                                                  \
+	}
+
 struct sti_release {
-	uint32_t used; /* entries that may be occupied */
 	struct sti_slab_pending slab;
-	struct sti_release_entry entries[STI_RELEASE_ENTRIES];
+	struct sti_release_entry *entries;
+	uint16_t *list; /* those that are listed */
+	uint32_t n_listed;
+	uint32_t mask;
 };
+
+/* Room of n entries, all-zero. */
+static inline void sti_release_init(struct sti_release *release, struct sti_release_entry *entries,
+				    uint16_t *list, uint32_t n)
+{
+	*release = (struct sti_release){ .entries = entries, .list = list, .mask = n - 1 };
+}
 
 static inline void sti_release_pay(struct sti_release *release, struct sti_release_entry *entry)
 {
@@ -43,18 +65,23 @@ static inline void sti_release_pay(struct sti_release *release, struct sti_relea
 STI_INLINE void sti_release_put_n(struct sti_release *release, void *obj, uint32_t n)
 {
 	struct sti_release_entry *entry;
+	uint32_t i;
 
 	if (sti_object_sole(obj, n)) {
 		sti_object_destroy(sti_object_of(obj), &release->slab);
 		return;
 	}
 	/* Blocks are at least a line apart. */
-	entry = &release->entries[((uintptr_t)obj >> 6) % STI_RELEASE_ENTRIES];
+	i = (uint32_t)((uintptr_t)obj >> 6) & release->mask;
+	entry = &release->entries[i];
 	if (entry->obj != obj) {
 		sti_release_pay(release, entry);
 		entry->obj = obj;
 		entry->n = 0;
-		release->used++;
+		if (!entry->listed) {
+			entry->listed = 1;
+			release->list[release->n_listed++] = (uint16_t)i;
+		}
 	}
 	entry->n += n;
 	if (sti_object_sole(obj, entry->n))
@@ -68,10 +95,12 @@ STI_INLINE void sti_release_put(struct sti_release *release, void *obj)
 
 static inline void sti_release_flush(struct sti_release *release)
 {
-	if (release->used > 0) {
-		release->used = 0;
-		for (unsigned i = 0; i < STI_RELEASE_ENTRIES; i++)
-			sti_release_pay(release, &release->entries[i]);
+	while (release->n_listed > 0) {
+		struct sti_release_entry *entry =
+			&release->entries[release->list[--release->n_listed]];
+
+		entry->listed = 0;
+		sti_release_pay(release, entry);
 	}
 	sti_slab_flush(&release->slab);
 }

@@ -108,6 +108,7 @@ struct sti_worker {
 	bool trimmed;
 	struct sti_worker_seen *seen; /* one per worker */
 	struct sti_context context;
+	STI_RELEASE_ROOM(STI_RELEASE_MANY) many;
 
 	/* creator only */
 	pthread_t thread;
