@@ -171,6 +171,36 @@ STASIS_API const struct timeval *stasis_message_timestamp(const struct stasis_me
  */
 STASIS_API struct json_t *stasis_message_to_json(const struct stasis_message *message);
 
+/* Every callback asks for type and data, so where there is a compiler no call is made for them: a
+ * message begins with its data and its type, which is part of the ABI. The functions are there all
+ * the same: for their addresses, for other languages, and, by name in parentheses, for who wants
+ * them. */
+#ifdef __cplusplus
+#define STASIS_WORDS_OF(type, object) reinterpret_cast<type const *>(object)
+#else
+#define STASIS_WORDS_OF(type, object) ((type const *)(const void *)(object))
+#endif
+
+static inline struct stasis_message_type *
+stasis_message_type_(const struct stasis_message *message)
+{
+	typedef struct stasis_message_type *word;
+
+	return __builtin_expect(message != NULL, 1) ? STASIS_WORDS_OF(word, message)[1] :
+						      stasis_message_type(message);
+}
+
+static inline void *stasis_message_data_(const struct stasis_message *message)
+{
+	typedef void *word;
+
+	return __builtin_expect(message != NULL, 1) ? STASIS_WORDS_OF(word, message)[0] :
+						      stasis_message_data(message);
+}
+
+#define stasis_message_type(message) stasis_message_type_(message)
+#define stasis_message_data(message) stasis_message_data_(message)
+
 STASIS_END_DECLS
 
 #endif

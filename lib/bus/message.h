@@ -35,11 +35,14 @@ struct stasis_message_type {
 
 struct stasis_message {
 	void *data; /* first: the object's destructor is called with it */
-	struct stasis_message_type *type;
+	struct stasis_message_type *type; /* second: both are read by code in <stasis/message.h> */
 	struct timeval timestamp;
 	/* the payload follows */
 };
 
+static_assert(offsetof(struct stasis_message, data) == 0 &&
+		      offsetof(struct stasis_message, type) == sizeof(void *),
+	      "programs have been built with that");
 static_assert(sizeof(void *) != 8 || sizeof(struct sti_object) + sizeof(struct stasis_message) +
 					     16 == STI_CACHELINE,
 	      "a small message is one line");

@@ -62,6 +62,23 @@ static void on_message(void *data, struct stasis_subscription *sub, struct stasi
 	}
 }
 
+/* What headers do without a call and the library's functions say the same. */
+static void check_accessors(struct stasis_message *message, struct stasis_message_type *type)
+{
+	void *(*data_of)(const struct stasis_message *) = stasis_message_data;
+	struct stasis_message_type *(*type_of)(const struct stasis_message *) = stasis_message_type;
+
+	EXPECT(stasis_message_type(message) == type);
+	EXPECT((stasis_message_type)(message) == type);
+	EXPECT(type_of(message) == type);
+	EXPECT(stasis_message_data(message) == data_of(message));
+	EXPECT(data_of(message) != NULL);
+	errno = 0;
+	EXPECT(stasis_message_data(NULL) == NULL && errno == EINVAL);
+	errno = 0;
+	EXPECT(stasis_message_type(NULL) == NULL && errno == EINVAL);
+}
+
 static void publish_all_forms(struct stasis_topic *topic, struct stasis_message_type *type)
 {
 	struct order *object = stasis_object_alloc(sizeof(*object), note_destroyed);
@@ -82,6 +99,7 @@ static void publish_all_forms(struct stasis_topic *topic, struct stasis_message_
 	for (int i = 0; i < 2; i++)
 		messages[i] = stasis_message_create_inline(type, &order, sizeof(order));
 	EXPECT(stasis_message_to_json(messages[0]) == NULL);
+	check_accessors(messages[0], type);
 	EXPECT(stasis_publish_batch(topic, messages, 2) == 0);
 }
 
