@@ -5,6 +5,7 @@ lines, in colours that can be told from light and from dark, nothing is complain
 fetched. Exit status 77, skipped: there is no Chromium, or no gnuplot.
 """
 
+import json
 import os
 import re
 import shutil
@@ -18,6 +19,7 @@ import unittest
 import sample
 
 import page
+import pictures
 import png
 
 BROWSER = shutil.which('chromium') or shutil.which('chromium-browser')
@@ -136,6 +138,18 @@ class Browser(unittest.TestCase):
             found = re.search(r'<title>(\d+) of (\d+)</title>', dom)
             self.assertIsNotNone(found)
             self.assertEqual(int(found.group(1)) <= int(found.group(2)), fits, found.group())
+
+    def test_pictures(self):
+        """Parts of the page as files: not blank, and each by itself."""
+        path = os.path.join(self.folder, 'document.json')
+        with open(path, 'w', encoding='utf-8') as stream:
+            json.dump(self.document, stream)
+        subprocess.run([sys.executable, pictures.__file__, path, self.folder], check=True,
+                       stdout=subprocess.DEVNULL, env=dict(os.environ, HOME=self.folder))
+        for name, _, _ in pictures.PARTS:
+            counts = png.colors(os.path.join(self.folder, f'peers-{name}.png'))
+            self.assertGreater(counts.get(OURS['light'], 0), 300, name)
+        self.assertNotIn('<table', pictures.part(self.html, 'latency', 'at 1,000 messages'))
 
     def test_complaints_and_requests_are_noticed(self):
         _, complaints, _ = self.browse(self.html.replace('</body>', '<script>1</script></body>'),
