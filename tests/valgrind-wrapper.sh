@@ -8,6 +8,7 @@
 
 set -u
 
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 reports=$(mktemp -d "${TMPDIR:-/tmp}/stasis-valgrind.XXXXXX") || exit 99
 trap 'rm -rf "$reports"' EXIT
 trap 'exit 130' INT
@@ -20,7 +21,7 @@ export CRITERION_TEST_PATTERN='!(clock/ticks_measure_spans)'
 # lost: the library keeps pools for as long as the process lives.
 valgrind --quiet --trace-children=yes --fair-sched=yes --max-threads=2000 \
 	--leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
-	--error-exitcode=98 --log-file="$reports/%p" "$@"
+	--suppressions="$here/valgrind.supp" --error-exitcode=98 --log-file="$reports/%p" "$@"
 status=$?
 
 for report in "$reports"/*; do
