@@ -47,7 +47,7 @@ static void tell_progress(uint64_t now)
 {
 	uint64_t verified = atomic_load(&ss_n_verified);
 	uint64_t us = (now - watch.told_ns) / 1000, then = watch.verified_then;
-	uint64_t n_faults = 0, depth = 0;
+	uint64_t number, n_faults = 0, depth = 0;
 	const char *shape = "-";
 
 	for (unsigned i = 0; i < SS_FAULTS_N; i++)
@@ -57,12 +57,13 @@ static void tell_progress(uint64_t now)
 		depth = depth_of(watch.net);
 		shape = watch.round.shape->name;
 	}
+	number = watch.round.number;
 	pthread_mutex_unlock(&watch.lock);
 	fprintf(stderr,
 		"%s[%5.0f s] round %" PRIu64 " %s, %s: %" PRIu64 " messages/s, %" PRIu64
 		" queued, %" PRIu64 " verified, %" PRIu64 " faults, %" PRIu64 " violations%s",
 		watch.terminal ? "\r\033[K" : "", (double)(now - watch.began_ns) / 1e9,
-		watch.round.number, shape, atomic_load(&watch.phase),
+		number, shape, atomic_load(&watch.phase),
 		us > 0 && verified > then ? (verified - then) * 1000000 / us : 0, depth, verified,
 		n_faults, ss_violations(), watch.terminal ? "" : "\n");
 	fflush(stderr);

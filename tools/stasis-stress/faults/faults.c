@@ -21,7 +21,8 @@ static const struct ss_fault *const faults[SS_FAULTS_N] = {
 	[SS_FAULT_CLOCK] = &ss_fault_clock,
 };
 
-static uint64_t counts[SS_FAULTS_N]; /* the controlling thread's own */
+/* Written by the controlling thread, read by the one that tells of progress. */
+static _Atomic uint64_t counts[SS_FAULTS_N];
 
 const struct ss_fault *ss_fault(unsigned index)
 {
