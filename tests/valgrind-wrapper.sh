@@ -19,9 +19,11 @@ export CRITERION_TEST_PATTERN='!(clock/ticks_measure_spans)'
 
 # Threads take turns, or those that spin would have it all. Memory that is still reachable is not
 # lost: the library keeps pools for as long as the process lives.
+# shellcheck disable=SC2086 # several options, or none
 valgrind --quiet --trace-children=yes --fair-sched=yes --max-threads=2000 \
 	--leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite \
-	--suppressions="$here/valgrind.supp" --error-exitcode=98 --log-file="$reports/%p" "$@"
+	--suppressions="$here/valgrind.supp" --error-exitcode=98 --log-file="$reports/%p" \
+	${STASIS_VALGRIND_OPTIONS-} "$@"
 status=$?
 
 for report in "$reports"/*; do
