@@ -102,6 +102,7 @@ static int bus_open(struct sb_run *run)
 		.size = sizeof(options),
 		.threads = run->setup.threads,
 		.name = "bench",
+		.wait = (enum stasis_wait)run->setup.wait,
 	};
 	struct bus *bus = calloc(1, sizeof(*bus));
 	int error = -ENOMEM;

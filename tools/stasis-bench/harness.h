@@ -57,6 +57,7 @@ struct sb_setup {
 	size_t payload;
 	size_t window;
 	unsigned threads; /* the library's workers */
+	int wait;	  /* enum stasis_wait: what they do when they have nothing to do */
 	double limit_s;	  /* for what is still to be delivered when the time is up; 0: 30 s */
 };
 
