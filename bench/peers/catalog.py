@@ -43,9 +43,10 @@ KINDS = {
         'context_switches_per_s': Figure('context switches', '/s', 'less', 2)}, 1, True),
 }
 
-# beside: the workload whose peers are compared with as well, where few have the like of this one.
-# weight: how much longer than others its runs are.
-Workload = namedtuple('Workload', 'name title kind beside weight', defaults=(None, 1))
+# beside: the workload whose figures stand for peers that have not run this one, because it would be the
+# same. weight: how much longer than others its runs are. hint: another workload, whose best peer is named
+# where it has nothing like this one, but not ranked.
+Workload = namedtuple('Workload', 'name title kind beside weight hint', defaults=(None, 1, None))
 
 WORKLOADS = [
     Workload('1:1', '1 publisher, 1 subscriber', 'throughput'),
@@ -60,7 +61,7 @@ WORKLOADS = [
     Workload('4:1', '4 publishers, 1 subscriber', 'throughput'),
     Workload('16:1', '16 publishers, 1 subscriber', 'throughput'),
     Workload('64:1', '64 publishers, 1 subscriber', 'throughput'),
-    Workload('forward-1000:1', '1,000 topics into one', 'throughput', '2:1'),
+    Workload('forward-1000:1', '1,000 topics into one', 'throughput', hint='2:1'),
     Workload('1:1/256B', '1:1, 256 bytes', 'throughput'),
     Workload('1:1/4KiB', '1:1, 4 KiB', 'throughput'),
     Workload('1:10/256B', '1:10, 256 bytes', 'throughput'),
@@ -77,13 +78,20 @@ WORKLOADS = [
     Workload('idle', 'idle for a second', 'idle'),
 ]
 
+# Like is compared with like. Most hand messages over to a consuming thread; some call back on the
+# thread that publishes or calls: no way from thread to thread, but a slow subscriber holds that one up.
+HANDED = 'handed'
+INLINE = 'inline'
+GROUPS = {HANDED: 'handed over', INLINE: "on the publisher's thread"}
+CALL_GROUPS = {HANDED: 'peers that hand over', INLINE: "on the caller's thread"}
+
 # Ours; what only shows what the machine costs, and is not in the running.
 OURS = 'stasis'
 CONTROLS = {'futex'}
 
 # Who can publish many messages with one call. For others batch-1:N is 1:N over again, with which ours is
 # compared anyway: it is not measured twice.
-BATCHING = {'stasis', 'mutex'}
+BATCHING = {'stasis', 'stasis-inline', 'mutex'}
 
 ALLOCATORS = ['glibc', 'jemalloc']
 
@@ -97,6 +105,24 @@ def is_ours(engine):
 
 def is_peer(engine):
     return not is_ours(engine) and engine not in CONTROLS
+
+
+def like(engine, kind):
+    """(group, which of ours) a peer is compared with."""
+    if engine == 'tbb-lightweight':
+        return INLINE, 'stasis-inline'
+    # Who calls runs the task in wait_for_all(), as a call of ours runs the callback.
+    if engine == 'tbb' and kind == 'call':
+        return INLINE, OURS
+    return HANDED, OURS
+
+
+def group_of_ours(engine):
+    return INLINE if engine == 'stasis-inline' else HANDED
+
+
+def group_title(group, kind):
+    return (CALL_GROUPS if kind == 'call' else GROUPS)[group]
 
 
 def workload(name):

@@ -118,7 +118,7 @@ def in_order(page, engines):
 
 
 def cell_text(result, name, unit):
-    """A figure in a table: median, and the range below."""
+    """A figure in a table: median, and below it the range and how many times better which of ours is."""
     if result is None:
         return '', 'none'
     if result['outcome'] != 'ok':
@@ -129,6 +129,8 @@ def cell_text(result, name, unit):
     text = f'{catalog.text(values["median"], unit)}{tag(result)}'
     if values['min'] != values['max']:
         text += f'<small>{catalog.span(values["min"], values["max"], unit)}</small>'
+    if result['against'] is not None and name in result['ratios']:
+        text += f'<small>{result["against"]}: {catalog.times(result["ratios"][name])}</small>'
     return text, 'ours' if catalog.is_ours(result['engine']) else ''
 
 
@@ -137,79 +139,79 @@ def matrix(page, workloads, name, caption):
     present = {r['engine'] for w in workloads for r in credited(w)
                if name in r['figures'] or r['outcome'] != 'ok'}
     engines = in_order(page, present)
-    best = any(name in w['best'] for w in workloads)
+    groups = [g for g in catalog.GROUPS if any(g in w['best'].get(name, {}) for w in workloads)]
+    titles = [f'best peer, {catalog.group_title(g, workloads[0]["kind"])}' for g in groups]
+    # Beside our first.
     head = ['workload'] + [escape(page.title(e)) for e in engines]
-    if best:
-        head.insert(2, 'ours against the best peer')
+    head[2:2] = [escape(title) for title in titles]
     rows = []
     for workload in workloads:
         found = {r['engine']: r for r in credited(workload)}
         unit = catalog.KINDS[workload['kind']].figures[name].unit
         row = [f'{escape(workload["name"])}<small>{escape(workload["title"])}</small>']
         row += [cell_text(found.get(engine), name, unit) for engine in engines]
-        if best:
-            row.insert(2, ratio_cell(page, workload, name))
+        row[2:2] = [ratio_cell(page, workload, name, group) for group in groups]
         rows.append(row)
     return table(head, rows, caption) if engines else ''
 
 
-def ratio_cell(page, workload, name):
-    ours, best = results.headline(workload), workload['best'].get(name)
-    ratio = ours['ratios'].get(name) if ours is not None else None
-    if ratio is None or best is None:
+def ratio_cell(page, workload, name, group):
+    """How many times better ours is than the best peer of a group, and who both are."""
+    best = workload['best'].get(name, {}).get(group)
+    if best is None or best['ratio'] is None:
         return '', 'none'
-    where = f' in {workload["beside"]}' if best_is_beside(workload, best) else ''
-    return (f'{catalog.times(ratio)}<small>{escape(page.title(best["engine"]))}{where}</small>',
-            'ahead' if ratio >= 1 else 'behind')
-
-
-def best_is_beside(workload, best):
-    """The best peer's figure is that of the workload to compare with."""
-    return workload['beside'] is not None and not any(
-        r['engine'] == best['engine'] and r['outcome'] == 'ok' for r in workload['results'])
+    where = f' in {best["workload"]}' if best['workload'] != workload['name'] else ''
+    return (f'{catalog.times(best["ratio"])}<small>{escape(best["ours"])} against '
+            f'{escape(page.title(best["engine"]))}{where}</small>',
+            'ahead' if best['ratio'] >= 1 else 'behind')
 
 
 # --- sections ----------------------------------------------------------------------------------------
 
 
-def comparisons(page):
-    """(workload, what, factor, peer) of everything in which ours can be compared."""
+def comparisons(page, group):
+    """(workload, what, factor, peer) of everything in which ours can be compared with a group."""
     for workload in page.workloads:
         kind = catalog.KINDS[workload['kind']]
-        ours = results.headline(workload)
         names = ['p50', 'p99'] if workload['kind'] == 'latency' else [kind.main]
         for name in names:
-            ratio = ours['ratios'].get(name) if ours is not None else None
-            if ratio is not None:
+            best = workload['best'].get(name, {}).get(group)
+            if best is not None and best['ratio'] is not None:
                 what = workload['name'] + (f' {name}' if len(names) > 1 else '')
-                yield workload, what, ratio, workload['best'][name]['engine']
+                yield workload, what, best['ratio'], best['engine']
 
 
-def overview(page):
-    found = list(comparisons(page))
-    if not found:
-        return section('overview', 'Overview', '<p>No peer was measured beside ours.</p>')
+def tiles(found, how):
+    """The figures of a group that sum it up."""
     rates = [entry for entry in found if entry[0]['kind'] == 'throughput']
     behind = [entry for entry in found if entry[2] < 1]
-    tiles = []
     if rates:
         ahead = sum(entry[2] >= 1 for entry in rates)
         least = min(rates, key=lambda entry: entry[2])
-        tiles += [(f'{ahead} of {len(rates)}', 'throughput workloads in which ours is ahead of '
-                   'every peer'),
-                  (catalog.times(statistics.median(entry[2] for entry in rates)),
-                   'the best peer of each, in the median workload'),
-                  (catalog.times(least[2]), f'where it is least: {escape(least[1])}, against '
-                   f'{escape(least[3])}')]
-    tiles.append((f'{len(behind)}', 'comparisons of all kinds in which a peer is ahead' +
-                  (': ' + ', '.join(escape(entry[1]) for entry in behind) if behind else '')))
-    html = '<ul class="tiles">' + ''.join(f'<li><b>{big}</b> {small}</li>'
-                                          for big, small in tiles) + '</ul>'
-    rows = [(what, ratio, f'{catalog.times(ratio)}  {peer}') for _, what, ratio, peer in found]
-    chart = page.chart(charts.factors, 'How many times better ours is than the best peer', rows)
-    return section('overview', 'Overview', html,
-                   figure('How many times better ours is than the best valid peer', chart, prose.FACTORS,
-                          wide=True))
+        yield (f'{ahead} of {len(rates)}', f'{how}: throughput workloads in which ours is ahead of '
+               'every peer')
+        yield (catalog.times(statistics.median(entry[2] for entry in rates)),
+               f'{how}: the best peer of each, in the median workload')
+        yield (catalog.times(least[2]), f'{how}: where it is least: {escape(least[1])}, against '
+               f'{escape(least[3])}')
+    yield (f'{len(behind)}', f'{how}: comparisons of all kinds in which a peer is ahead' +
+           (': ' + ', '.join(escape(entry[1]) for entry in behind) if behind else ''))
+
+
+def overview(page):
+    groups = {group: list(comparisons(page, group)) for group in catalog.GROUPS}
+    groups = {group: found for group, found in groups.items() if found}
+    if not groups:
+        return section('overview', 'Overview', '<p>No peer was measured beside ours.</p>')
+    parts = []
+    for group, found in groups.items():
+        how = catalog.GROUPS[group]
+        parts.append('<ul class="tiles">' + ''.join(f'<li><b>{big}</b> {small}</li>'
+                                                    for big, small in tiles(found, how)) + '</ul>')
+        title = f'How many times better ours is than the best valid peer: {how}'
+        rows = [(what, ratio, f'{catalog.times(ratio)}  {peer}') for _, what, ratio, peer in found]
+        parts.append(figure(title, page.chart(charts.factors, title, rows), prose.FACTORS, wide=True))
+    return section('overview', 'Overview', f'<p>{prose.GROUPS}</p>', *parts)
 
 
 def bar_rows(page, workload, name):
@@ -240,7 +242,14 @@ def panel(page, workload, name):
     place = f', {escape(workload["placement"])}' if workload['placement'] else ''
     return figure(f'<b>{escape(workload["name"])}</b> {escape(workload["title"])}'
                   if workload['title'] != workload['name'] else f'<b>{escape(workload["name"])}</b>',
-                  chart, f'{what}{place}')
+                  chart, '. '.join(part for part in (
+                      f'{what}{place}', ours_text(page, workload, name),
+                      escape(table_text.hint(workload, page.titles))) if part))
+
+
+def ours_text(page, workload, name):
+    found = table_text.verdict(workload, page.titles, name)
+    return escape(f'Ours: {found}') if found else ''
 
 
 def panels(page, workloads, name=None):
@@ -318,18 +327,30 @@ def latency_part(page, workload):
     kind = catalog.KINDS['latency']
     names = [n for n in kind.figures if any(n in r['figures'] for r in valid(workload))]
     head = [escape(workload['title'])] + [kind.figures[n].title for n in names] + \
-        ['p50 against the best peer', 'p99 against the best peer']
+        ['p50: ours is better', 'p99: ours is better']
     rows = []
     for result in credited(workload):
         row = [escape(page.title(result['engine']))]
         row += [cell_text(result, name, 'ns') for name in names]
         for name in ('p50', 'p99'):
-            ratio = result['ratios'].get(name) if catalog.is_ours(result['engine']) else None
-            row.append((catalog.times(ratio), '' if ratio is None else
-                        'ahead' if ratio >= 1 else 'behind'))
+            row.append(latency_ratio(page, workload, result, name))
         rows.append(row)
     return html + table(head, rows, f'Latency, publish due to callback, at {workload["title"]}: '
                         'median of the runs, and their range')
+
+
+def latency_ratio(page, workload, result, name):
+    """Of ours against the best peer of its group, of a peer against that one of ours."""
+    ratio = result['ratios'].get(name)
+    if ratio is None:
+        return '', 'none'
+    if result['against'] is not None:
+        who = result['against']
+    else:
+        best = workload['best'][name][catalog.group_of_ours(result['engine'])]
+        who = f'against {page.title(best["engine"])}'
+    return (f'{catalog.times(ratio)}<small>{escape(who)}</small>',
+            'ahead' if ratio >= 1 else 'behind')
 
 
 def latency(page):

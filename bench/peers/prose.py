@@ -3,8 +3,18 @@
 
 FACTORS = '''Above 1 (solid line) ours is ahead; the dashed line is twice. Throughput, calls and pairs: ours
 divided by the best peer's; latency, memory and CPU time, where less is better: the best peer's divided
-by ours. Medians of runs in the same placement. batch and forward workloads are compared with the peers'
-1:N and 2:1 as well, because few have the like.'''
+by ours. Medians of runs in the same placement. Who has no call for a batch takes part in batch-1:N with its
+1:N, which is what it would do there; other workloads rank only who was measured on them.'''
+
+GROUPS = '''Like is compared with like. <em>Handed over</em>: a consuming thread calls back, and the publisher goes
+on; <code>stasis</code> is compared with these. <em>On the publisher's thread</em>: who publishes to an idle
+subscriber calls back itself. No message goes from thread to thread, which is fast, but a slow subscriber holds
+up the publisher, and subscribers do not run beside it; <code>stasis-inline</code>
+(<code>STASIS_WAIT_INLINE</code>) is compared with these. In tables each peer's cell names that one of ours and
+says how many times better it is. Calls are made on the caller's thread by <code>stasis</code>
+(<code>stasis_publish_sync()</code> to an idle subscription) and by oneTBB (<code>wait_for_all()</code> runs the
+task) alike; the other peers' calls go to another thread and back, and no call of ours does that, so
+their figures say what the call costs, not the hand-over.'''
 
 THROUGHPUT = '''Messages delivered, verified and freed, a second: one message to ten subscribers is ten
 deliveries. Bars are medians, the thin lines go from the slowest run to the fastest. <abbr>+je</abbr>: with

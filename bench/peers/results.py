@@ -5,6 +5,9 @@ Only runs of one placement are compared: of each workload, the placement in whic
 (of two with as many, the one with the greater distance). An engine that has none in it is shown with what it has, and not
 compared. An engine is credited with the allocator with which its median is better. A result is valid
 when more than half of its runs are: then it is ranked, and the text says what the others were.
+Ranked among each other, and compared with one of ours, are those that call back on the same thread: a
+catalog.GROUPS each. Only who was measured on a workload is ranked in it, or on the one beside it, if that
+is the same for him.
 """
 
 import statistics
@@ -114,33 +117,80 @@ def credit(results, kind):
     best_result([r for r in results if len(r['runs']) >= most] or results, kind)['credited'] = True
 
 
-def compare(workload, kind, beside):
-    """Of each figure: the best valid peer, and how many times better each of ours is."""
-    where = workload['placement']
-    rivals = [r for r in workload['results'] + beside
-              if r['credited'] and r['outcome'] == 'ok' and r['placement'] == where
-              and catalog.is_peer(r['engine'])]
-    for name, figure in kind.figures.items():
-        best = None
-        for rival in rivals:
-            if name in rival['figures'] and (best is None or catalog.better(
-                    figure, rival['figures'][name]['median'], best['figures'][name]['median'])):
-                best = rival
-        if best is None:
+def rivals(workload, beside):
+    """The valid peers, and of the workload beside it those that have not run this one."""
+    here = {r['engine'] for r in workload['results']}
+    for name, found in ((workload['name'], workload['results']),
+                        (workload['beside'], [r for r in beside if r['engine'] not in here])):
+        for result in found:
+            if result['credited'] and result['outcome'] == 'ok' and \
+                    result['placement'] == workload['placement'] and catalog.is_peer(result['engine']):
+                yield name, result
+
+
+def our_value(workload, engine, name):
+    """The median of one of ours that peers are compared with; None: there is none."""
+    for result in workload['results']:
+        if result['engine'] == engine and result['credited'] and \
+                result['placement'] == workload['placement'] and name in result['figures']:
+            return result['figures'][name]['median']
+    return None
+
+
+def best_peers(workload, name, figure, beside):
+    """{group: its best valid peer, and how many times better ours is}"""
+    best = {}
+    for where, rival in rivals(workload, beside):
+        if name not in rival['figures']:
             continue
-        value = best['figures'][name]['median']
-        workload['best'][name] = {'engine': best['engine'], 'median': value}
+        value = rival['figures'][name]['median']
+        group, engine = catalog.like(rival['engine'], workload['kind'])
+        if group in best and not catalog.better(figure, value, best[group]['median']):
+            continue
+        ours = our_value(workload, engine, name)
+        best[group] = {'engine': rival['engine'], 'workload': where, 'median': value, 'ours': engine,
+                       'ratio': None if ours is None else catalog.factor(figure, ours, value)}
+    return best
+
+
+def compare(workload, kind, beside):
+    """Of each figure: the best valid peer of each group; how many times better ours is than each peer,
+    and each of ours than the best peer of its group."""
+    for name, figure in kind.figures.items():
+        best = best_peers(workload, name, figure, beside)
+        if best:
+            workload['best'][name] = best
         for result in workload['results']:
-            if result['placement'] == where and name in result['figures']:
-                result['ratios'][name] = catalog.factor(figure, result['figures'][name]['median'],
-                                                        value)
+            if result['placement'] != workload['placement'] or name not in result['figures']:
+                continue
+            value = result['figures'][name]['median']
+            if catalog.is_peer(result['engine']):
+                ours = our_value(workload, result['against'], name)
+                if ours is not None:
+                    result['ratios'][name] = catalog.factor(figure, ours, value)
+            elif catalog.is_ours(result['engine']):
+                rival = best.get(catalog.group_of_ours(result['engine']))
+                if rival is not None:
+                    result['ratios'][name] = catalog.factor(figure, value, rival['median'])
 
 
-def headline(workload):
-    """Our credited result that stands for the workload; None: there is none."""
-    ours = [r for r in workload['results'] if r['credited'] and r['outcome'] == 'ok'
-            and catalog.is_ours(r['engine'])]
-    return next((r for r in ours if r['engine'] == catalog.OURS), ours[0] if ours else None)
+def hint(workload, other):
+    """The best peer in another workload that has nothing like this one. It is not ranked."""
+    main = catalog.KINDS[workload['kind']].figures[catalog.KINDS[workload['kind']].main]
+    here = {r['engine'] for r in workload['results']}
+    best = None
+    for _, result in rivals(other, []):
+        if result['engine'] not in here and (
+                best is None or catalog.better(main, result['median'], best['median'])):
+            best = result
+    return best and {'workload': other['name'], 'engine': best['engine'], 'median': best['median']}
+
+
+def against(cell):
+    """Which of ours an engine is compared with; None: it is no peer."""
+    if not catalog.is_peer(cell.engine):
+        return None
+    return catalog.like(cell.engine, cell.workload.kind)[1]
 
 
 def workloads(cells):
@@ -155,9 +205,10 @@ def workloads(cells):
         where = main_placement(group)
         document = {'name': workload.name, 'title': workload.title, 'kind': workload.kind,
                     'unit': main.unit, 'better': main.better, 'beside': workload.beside,
-                    'placement': where, 'best': {}, 'ratio': None, 'results': []}
+                    'placement': where, 'best': {}, 'ratio': {}, 'hint': None, 'results': []}
         for pair in pairs(group):
-            results = [dict(summarise(cell, where), ratios={}) for cell in pair if cell.runs]
+            results = [dict(summarise(cell, where), ratios={}, against=against(cell))
+                       for cell in pair if cell.runs]
             if results:
                 credit(results, kind)
             document['results'] += results
@@ -167,9 +218,11 @@ def workloads(cells):
         kind = catalog.KINDS[document['kind']]
         beside = by_name.get(document['beside'], {'results': []})['results']
         compare(document, kind, beside)
-        ours = headline(document)
-        if ours is not None:
-            document['ratio'] = ours['ratios'].get(kind.main)
+        document['ratio'] = {group: rival['ratio']
+                             for group, rival in document['best'].get(kind.main, {}).items()}
+        other = by_name.get(catalog.workload(document['name']).hint)
+        if other is not None:
+            document['hint'] = hint(document, other)
     return documents
 
 

@@ -2,7 +2,6 @@
 """table.py - the document as a table for the terminal"""
 
 import catalog
-import results
 
 LABELS = {'jemalloc': ' +je', 'glibc': ''}
 
@@ -15,26 +14,25 @@ def span(values, unit):
             f'[{catalog.span(values["min"], values["max"], unit).replace(" – ", " .. ")}]')
 
 
-def ratio_text(result, name, figure, ours):
+def ratio_text(result, name):
     """How many times better ours is than this peer, in the figure called name."""
-    if ours is None or not catalog.is_peer(result['engine']) or \
-            name not in ours['figures'] or result['placement'] != ours['placement']:
+    if not catalog.is_peer(result['engine']):
         return ''
-    return catalog.times(catalog.factor(figure, ours['figures'][name]['median'],
-                                        result['figures'][name]['median']))
+    return catalog.times(result['ratios'].get(name))
 
 
 def name_of(result, titles):
     return titles.get(result['engine'], result['engine']) + LABELS.get(result['allocator'], '')
 
 
-def row(result, kind, ours, titles, width):
+def row(result, kind, place, titles, width):
     name = name_of(result, titles)
     if result['outcome'] != 'ok':
         return f'  {name:{width}} {result["outcome"]}: {result["text"]}'.rstrip()
     main = kind.figures[kind.main]
     line = f'  {name:{width}} {span(result["figures"][kind.main], main.unit):32}'
-    line += f'{ratio_text(result, kind.main, main, ours):>8}'
+    ratio = ratio_text(result, kind.main)
+    line += f'{ratio:>8} {result["against"] if ratio else "":13}'
     for extra, label in (('p99', 'p99'), ('cpu_ns_per_delivery', 'CPU'),
                          ('bytes_per_queued_message', 'queued'),
                          ('context_switches_per_s', 'switches')):
@@ -42,22 +40,38 @@ def row(result, kind, ours, titles, width):
             value = catalog.text(result['figures'][extra]['median'], kind.figures[extra].unit)
             line += f'  {label} {value:>8}'
             if extra == 'p99':
-                line += f'{ratio_text(result, extra, kind.figures[extra], ours):>7}'
-    if ours is not None and result['placement'] != ours['placement']:
+                line += f'{ratio_text(result, extra):>7}'
+    if result['placement'] != place:
         line += f'  ({result["placement"]})'
     return (line + ('  ' + result['text'] if result['text'] else '')).rstrip()
 
 
-def verdict(workload, titles):
-    """One line: ours against the best peer."""
-    ours, main = results.headline(workload), catalog.KINDS[workload['kind']].main
-    best = workload['best'].get(main)
-    if ours is None or best is None or ours['ratios'].get(main) is None:
+def rival_text(rival, workload, titles):
+    """How many times better ours is than the best of a group."""
+    name = titles.get(rival['engine'], rival['engine'])
+    if rival['workload'] != workload['name']:
+        name += f' in {rival["workload"]}'
+    return f'{catalog.times(rival["ratio"])} the best peer, {name}'
+
+
+def verdict(workload, titles, name=None):
+    """One line: ours against the best peers. Groups are named where there is more than one way."""
+    best = workload['best'].get(name or catalog.KINDS[workload['kind']].main, {})
+    both = catalog.INLINE in best or any(r['engine'] == 'stasis-inline' for r in workload['results'])
+    return '; '.join((f'{catalog.group_title(group, workload["kind"])}: ' if both else '') +
+                     rival_text(best[group], workload, titles)
+                     for group in catalog.GROUPS
+                     if group in best and best[group]['ratio'] is not None)
+
+
+def hint(workload, titles):
+    """What is worth knowing, but another workload."""
+    found = workload['hint']
+    if found is None:
         return ''
-    name = titles.get(best['engine'], best['engine'])
-    if workload['beside'] and not any(r['engine'] == best['engine'] for r in workload['results']):
-        name += f' in {workload["beside"]}'
-    return f'{catalog.times(ours["ratios"][main])} the best peer, {name}'
+    return (f'not ranked, because it is another workload: '
+            f'{titles.get(found["engine"], found["engine"])} in {found["workload"]}, '
+            f'{catalog.text(found["median"], workload["unit"])}')
 
 
 def missing(entries):
@@ -77,15 +91,17 @@ def lines(document):
         where = f', {workload["placement"]}' if workload['placement'] else ''
         title = '' if workload['title'] == workload['name'] else f': {workload["title"]}'
         yield (f'{workload["name"]}{title} ({main.title}, {main.better} is better{where})')
-        ours = results.headline(workload)
         for result in workload['results']:
             if result['credited']:
-                yield row(result, kind, ours, titles, width)
+                yield row(result, kind, workload['placement'], titles, width)
         end = verdict(workload, titles)
         if end:
             yield f'  ours: {end}'
+        if hint(workload, titles):
+            yield f'  {hint(workload, titles)}'
         yield ''
     for line in missing(document['missing']):
         yield f'not installed, and left out: {line}'
-    yield ('median [min .. max] of the runs; N× is how many times better ours is; '
+    yield ('median [min .. max] of the runs; N× is how many times better the one of ours is '
+           'that stands there; '
            '+je: with jemalloc preloaded')

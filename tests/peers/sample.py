@@ -11,14 +11,16 @@ import conduct
 import peers
 
 ENGINES = {
-    'stasis': 'libstasis', 'stasis-spin': 'libstasis, spinning', 'mutex': 'mutex & vector',
+    'stasis': 'libstasis', 'stasis-spin': 'libstasis, spinning',
+    'stasis-inline': 'libstasis, inline', 'tbb-lightweight': 'Light graph', 'mutex': 'mutex & vector',
     'rwlock': 'table under a rwlock', 'futex': 'bare futex', 'alpha-pubsub': 'Alpha <PUB/SUB>',
     'alpha-pushpull': 'Alpha PUSH/PULL', 'beta': 'Beta "queues" 100 %', 'gamma': 'Gamma',
 }
 QUEUES = {'stasis': 30e6, 'mutex': 9e6, 'alpha-pubsub': 5e6, 'alpha-pushpull': 8e6, 'beta': 4e6,
-          'gamma': 6e6}
-LATENCIES = {'stasis': 31e3, 'stasis-spin': 750, 'futex': 30e3, 'mutex': 39e3, 'alpha-pubsub': 45e3,
-             'gamma': 52e3}
+          'gamma': 6e6, 'stasis-inline': 40e6, 'tbb-lightweight': 12e6}
+LATENCIES = {'stasis': 31e3, 'stasis-spin': 750, 'stasis-inline': 150,
+             'tbb-lightweight': 120, 'futex': 30e3, 'mutex': 39e3,
+             'alpha-pubsub': 45e3, 'gamma': 52e3}
 CACHES = {'stasis': 7e6, 'rwlock': 3e6}
 MISSING = [{'name': 'delta-pubsub', 'package': 'libdelta-dev'},
            {'name': 'delta-reqrep', 'package': 'libdelta-dev'}]
@@ -40,6 +42,8 @@ def engines_of(workload):
         return {'stasis': 448.0, 'mutex': 300.0, 'alpha-pubsub': 65e3}
     if workload.name.startswith('batch-'):
         return {'stasis': 100e6, 'mutex': 120e6, 'alpha-pubsub': 5e6}
+    if workload.name.startswith('forward-'):
+        return {engine: rate for engine, rate in QUEUES.items() if engine != 'mutex'}
     return QUEUES
 
 

@@ -11,6 +11,7 @@ import catalog
 import child
 import conduct
 import results
+import table
 
 
 def cells(workloads, engines, allocators=('glibc', 'jemalloc')):
@@ -120,7 +121,7 @@ class Repetitions(unittest.TestCase):
                                allocators=('glibc',), rounds=1)
         self.assertEqual(len(turns), 1 + conduct.REPEATS + 1)
         self.assertEqual(credited(found[0], 'stasis')['outcome'], 'mixed')
-        self.assertIsNone(found[0]['ratio'])
+        self.assertEqual(found[0]['ratio'], {'handed': None})
 
     def test_who_fails_is_not_tried_again(self):
         found, turns, _ = play({'stasis': [9], 'a': [ok(3), dict(outcome='failed', text='lost 1')]},
@@ -154,7 +155,7 @@ class Figures(unittest.TestCase):
         ours, peer = found[0]['results']
         self.assertEqual((ours['median'], ours['min'], ours['max']), (30, 10, 50))
         self.assertEqual((peer['median'], peer['min'], peer['max']), (5, 1, 9))
-        self.assertEqual(found[0]['ratio'], 6)
+        self.assertEqual(found[0]['ratio'], {'handed': 6})
 
     def test_credited_with_the_better_allocator(self):
         for both in (False, True):
@@ -162,7 +163,7 @@ class Figures(unittest.TestCase):
                                 ('a', 'glibc'): [4], ('a', 'jemalloc'): [3]}, both=both)
             self.assertEqual([(r['engine'], r['allocator']) for r in found[0]['results']
                               if r['credited']], [('stasis', 'jemalloc'), ('a', 'glibc')])
-            self.assertEqual(found[0]['ratio'], 3)
+            self.assertEqual(found[0]['ratio'], {'handed': 3})
 
     def test_less_is_better(self):
         def run(ns):
@@ -176,7 +177,8 @@ class Figures(unittest.TestCase):
         self.assertEqual(credited(found[0], 'stasis')['allocator'], 'jemalloc')
         self.assertEqual(credited(found[0], 'a')['allocator'], 'glibc')
         # The control is not in the running.
-        self.assertEqual(found[0]['best']['p50'], {'engine': 'a', 'median': 40})
+        self.assertEqual(found[0]['best']['p50'], {'handed': {
+            'engine': 'a', 'workload': 'latency-10k', 'median': 40, 'ours': 'stasis', 'ratio': 4}})
         self.assertEqual(credited(found[0], 'stasis')['ratios']['p99'], 4)
 
     def test_percentiles_need_samples_beyond(self):
@@ -194,8 +196,8 @@ class Figures(unittest.TestCase):
         self.assertEqual((ours['median'], ours['counted']), (11, 4))
         self.assertEqual((a['median'], a['counted']), (2, 4))
         self.assertEqual((b['median'], b['placement']), (70, 'one core'))
-        self.assertEqual(found[0]['best']['rate_per_s']['engine'], 'a')
-        self.assertEqual(found[0]['ratio'], 5.5)
+        self.assertEqual(found[0]['best']['rate_per_s']['handed']['engine'], 'a')
+        self.assertEqual(found[0]['ratio'], {'handed': 5.5})
 
     def test_what_the_harness_needs_itself_is_no_difference(self):
         figure = catalog.KINDS['idle'].figures['cpu_us_per_s']
@@ -203,13 +205,59 @@ class Figures(unittest.TestCase):
         self.assertEqual(catalog.factor(figure, 30, 400), 4)
         self.assertEqual(catalog.factor(figure, 400, 30), 0.25)
 
+    def made(self, *rates):
+        """[the documents of workloads] by (workload, engine, rate)."""
+        found = [conduct.Cell(catalog.workload(w), e, 'glibc') for w, e, _ in rates]
+        for cell, (_, _, value) in zip(found, rates):
+            cell.take(ok(value))
+        return {w['name']: w for w in results.workloads(found)}
+
+    def test_like_is_compared_with_like(self):
+        """Whoever calls back on the publisher's thread is compared with ours that does."""
+        found = self.made(('1:1', 'stasis', 30), ('1:1', 'stasis-inline', 60), ('1:1', 'a', 10),
+                          ('1:1', 'tbb', 15), ('1:1', 'tbb-lightweight', 40))['1:1']
+        self.assertEqual(found['ratio'], {'handed': 2, 'inline': 1.5})
+        self.assertEqual({g: (b['ours'], b['engine']) for g, b in found['best']['rate_per_s'].items()},
+                         {'handed': ('stasis', 'tbb'), 'inline': ('stasis-inline', 'tbb-lightweight')})
+        self.assertEqual({r['engine']: (r['against'], r['ratios']['rate_per_s'])
+                          for r in found['results']},
+                         {'stasis': (None, 2), 'stasis-inline': (None, 1.5), 'a': ('stasis', 3),
+                          'tbb': ('stasis', 2), 'tbb-lightweight': ('stasis-inline', 1.5)})
+        self.assertEqual(table.verdict(found, {}),
+                         "handed over: 2.00\u00d7 the best peer, tbb; "
+                         "on the publisher's thread: 1.50\u00d7 the best peer, tbb-lightweight")
+
+    def test_calls_of_tbb_are_served_by_the_caller(self):
+        found = self.made(('call', 'stasis', 30), ('call', 'stasis-inline', 60), ('call', 'a', 10),
+                          ('call', 'tbb', 15), ('call', 'tbb-lightweight', 12))['call']
+        self.assertEqual(found['ratio'], {'handed': 3, 'inline': 2})
+        self.assertEqual({r['engine']: r['against'] for r in found['results']},
+                         {'stasis': None, 'stasis-inline': None, 'a': 'stasis', 'tbb': 'stasis',
+                          'tbb-lightweight': 'stasis-inline'})
+
+    def test_without_ours_that_is_like_it(self):
+        found = self.made(('1:1', 'stasis', 30), ('1:1', 'tbb-lightweight', 40))['1:1']
+        self.assertEqual(found['ratio'], {'inline': None})
+        self.assertEqual(table.verdict(found, {}), '')
+
     def test_batch_is_compared_with_ordinary_publishes_too(self):
-        batch = conduct.Cell(catalog.workload('batch-1:10'), 'stasis', 'glibc')
-        plain = [conduct.Cell(catalog.workload('1:10'), e, 'glibc') for e in ('stasis', 'a')]
-        for cell, rate in zip([*plain, batch], (80, 20, 200)):
-            cell.take(ok(rate))
-        found = results.workloads([*plain, batch])
-        self.assertEqual([w['ratio'] for w in found], [4, 10])
+        found = self.made(('1:10', 'stasis', 80), ('1:10', 'a', 20), ('batch-1:10', 'stasis', 200))
+        self.assertEqual([w['ratio'] for w in found.values()], [{'handed': 4}, {'handed': 10}])
+        self.assertIn('a in 1:10', table.verdict(found['batch-1:10'], {}))
+
+    def test_who_has_batches_is_compared_with_those(self):
+        found = self.made(('1:10', 'mutex', 90), ('1:10', 'a', 20), ('batch-1:10', 'stasis', 200),
+                          ('batch-1:10', 'mutex', 50))['batch-1:10']
+        self.assertEqual(found['ratio'], {'handed': 4})
+
+    def test_another_workload_is_a_hint_and_not_ranked(self):
+        found = self.made(('2:1', 'mutex', 90), ('2:1', 'a', 20), ('forward-1000:1', 'stasis', 30),
+                          ('forward-1000:1', 'a', 10))['forward-1000:1']
+        self.assertEqual(found['ratio'], {'handed': 3})
+        self.assertEqual(found['hint'], {'workload': '2:1', 'engine': 'mutex', 'median': 90})
+        self.assertIn('not ranked', table.hint(found, {}))
+        alone = self.made(('2:1', 'mutex', 90), ('forward-1000:1', 'stasis', 30))['forward-1000:1']
+        self.assertEqual((alone['ratio'], alone['best']), ({}, {}))
 
     def test_ours_that_fails_is_reported(self):
         found, _, _ = play({'stasis': [dict(outcome='failed', text='lost 1')], 'a': [3]},

@@ -7,6 +7,7 @@ import os
 import re
 import tempfile
 import unittest
+from html import escape
 from html.parser import HTMLParser
 
 import sample
@@ -117,6 +118,16 @@ class PageTest(unittest.TestCase):
 
     def test_credits_the_better_allocator(self):
         self.assertRegex(self.html, r'37\.5 M/s<abbr title="with jemalloc preloaded">je</abbr>')
+
+    def test_names_which_of_ours_it_is_compared_with(self):
+        figures = {cell for cell in self.reader.cells if cell.startswith('15.0 M/s')}
+        self.assertTrue(any(cell.endswith('stasis-inline: 3.33×') for cell in figures), figures)
+        self.assertIn("best peer, on the publisher's thread", self.reader.cells)
+        self.assertIn('3.33×stasis-inline against Light graph', self.reader.cells)
+        for words in ("handed over: 3.75× the best peer, Alpha PUSH/PULL; on the publisher's thread: "
+                      '3.33× the best peer, Light graph',
+                      'not ranked, because it is another workload: mutex & vector in 2:1'):
+            self.assertTrue(escape(words) in self.html, words)
 
     def test_remarks(self):
         for member, words in (('interrupted', 'Interrupted'), ('quick', 'quick look')):

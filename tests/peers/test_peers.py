@@ -76,7 +76,7 @@ class PeersTest(unittest.TestCase):
         workload = document['workloads'][0]
         self.assertEqual((workload['name'], workload['unit'], workload['better']),
                          ('1:1', '/s', 'more'))
-        self.assertEqual(workload['ratio'], 3)
+        self.assertEqual(workload['ratio'], {'handed': 3})
         self.assertEqual([(r['allocator'], r['credited'], len(r['runs']))
                           for r in self.results(document, 'good')],
                          [('glibc', False, 2), ('jemalloc', True, 3)])
@@ -98,7 +98,8 @@ class PeersTest(unittest.TestCase):
             self.assertIn(text, result['text'])
             self.assertIsNone(result['median'])
         self.assertEqual(self.results(document, 'good')[0]['outcome'], 'ok')
-        self.assertEqual(document['workloads'][0]['best']['rate_per_s']['engine'], 'good')
+        self.assertEqual(document['workloads'][0]['best']['rate_per_s']['handed']['engine'],
+                         'good')
         self.assertIn(f'{outcome}: ', done.stdout)
         return document
 
@@ -149,7 +150,7 @@ class PeersTest(unittest.TestCase):
             ours = dict(OURS, workloads={'1:1': [behaviour]})
             document, done = self.run_it({'stasis': ours, 'good': engine()}, '--rounds', '1', status=1)
             self.assertIn('not verified: 1:1 stasis', done.stderr)
-            self.assertIsNone(document['workloads'][0]['ratio'])
+            self.assertEqual(document['workloads'][0]['ratio'], {'handed': None})
 
     def test_missing_peers_are_named(self):
         plan = {'stasis': OURS, 'good': engine(), 'missing': [
@@ -169,7 +170,7 @@ class PeersTest(unittest.TestCase):
         self.assertEqual([w['name'] for w in document['workloads']], ['2:1'])
         self.assertEqual({r['engine'] for r in document['workloads'][0]['results']},
                          {'stasis', 'two'})
-        self.assertEqual(document['workloads'][0]['ratio'], 8)
+        self.assertEqual(document['workloads'][0]['ratio'], {'handed': 8})
 
     def test_list(self):
         document, done = self.run_it({'stasis': OURS, 'good': engine()}, '--list')
