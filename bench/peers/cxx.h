@@ -9,8 +9,8 @@
  *
  * Bus          The library started: its threads, and what is on it.
  * Topic        What is published to.
- * Subscription Calls deliver for each message of its topics, one at a time. Nothing is published
- *              while subscriptions come and go.
+ * Subscription Calls deliver for each message of its topics, one at a time. Only the thread
+ *              that makes subscriptions come and go publishes meanwhile.
  *
  * No function lets an exception out: it returns -errno.
  */
@@ -42,7 +42,8 @@ struct sp_cxx_library {
 	int (*subscribe)(void *topic, void *subscriber, void **subscriptionp);
 	/* One more topic for a subscription. */
 	int (*attach)(void *topic, void *subscription);
-	/* From its only topic. No callback runs or will run when this returns. */
+	/* From its only topic. No callback runs or will run when this returns; what it has been
+	 * sent is delivered before, or never. */
 	int (*unsubscribe)(void *topic, void *subscription);
 	/* Any thread. On failure, *lostp subscriptions do not have the message; 0: nobody knows. */
 	int (*publish)(void *topic, void *message, unsigned *lostp);

@@ -29,6 +29,7 @@ struct bus {
 	/* what is published to: one topic, or several with the same subscriptions */
 	void **topics;
 	unsigned n_topics;
+	unsigned n_others; /* churn: subscribers that stay */
 	void *server;
 };
 
@@ -291,14 +292,21 @@ int sp_cxx_call(void *state, uint64_t request, uint64_t *reply)
 	return bus->library->call(bus->server, request, reply);
 }
 
+static void churn_deliver(void *subscriber, void *data)
+{
+	if (subscriber != NULL)
+		sb_guest_call(subscriber);
+	message_unref(data, 1);
+}
+
 int sp_cxx_churn_open(unsigned others, void **statep, const struct sp_cxx_library *library)
 {
 	struct bus *bus;
-	int error = bus_new(library, 1, ignore, 1, &bus);
+	int error = bus_new(library, 1, churn_deliver, 1, &bus);
 
 	if (error < 0)
 		return error;
-	for (unsigned i = 0; error == 0 && i < others; i++)
+	for (; error == 0 && bus->n_others < others; bus->n_others++)
 		error = bus_subscribe(bus, NULL);
 	if (error < 0)
 		bus_free(bus);
@@ -307,13 +315,38 @@ int sp_cxx_churn_open(unsigned others, void **statep, const struct sp_cxx_librar
 	return error;
 }
 
-int sp_cxx_churn_cycle(void *state)
+static unsigned calls_of(struct sb_guest *guest)
+{
+	return atomic_load_explicit(&guest->calls, memory_order_relaxed);
+}
+
+/* One message to all while the guest is there, who goes with it under way. */
+static int churn_visit(struct bus *bus, void *subscription, struct sb_guest *guest)
+{
+	struct sb_stamp stamp = { 0 };
+	unsigned before = calls_of(guest);
+	struct message *message = message_new(&stamp, sizeof(stamp), bus->n_others + 1);
+	int error, left;
+
+	error = message != NULL ? bus_publish(bus, bus->topics[0], message) : -ENOMEM;
+	left = bus->library->unsubscribe(bus->topics[0], subscription);
+	/* Who has gone without it leaves it to nobody else. */
+	if (error == 0 && left == 0 && calls_of(guest) == before)
+		message_unref(message, 1);
+	return error < 0 ? error : left;
+}
+
+int sp_cxx_churn_cycle(void *state, struct sb_guest *guest)
 {
 	struct bus *bus = state;
 	void *subscription;
-	int error = bus->library->subscribe(bus->topics[0], NULL, &subscription);
+	int error = bus->library->subscribe(bus->topics[0], guest, &subscription);
 
-	return error < 0 ? error : bus->library->unsubscribe(bus->topics[0], subscription);
+	if (error < 0)
+		return error;
+	if (guest != NULL)
+		return churn_visit(bus, subscription, guest);
+	return bus->library->unsubscribe(bus->topics[0], subscription);
 }
 
 int sp_cxx_stock_open(unsigned n, void **statep, const struct sp_cxx_library *library)

@@ -24,7 +24,7 @@ int sp_cxx_call_open(void **statep, const struct sp_cxx_library *library);
 int sp_cxx_call(void *state, uint64_t request, uint64_t *reply);
 
 int sp_cxx_churn_open(unsigned others, void **statep, const struct sp_cxx_library *library);
-int sp_cxx_churn_cycle(void *state);
+int sp_cxx_churn_cycle(void *state, struct sb_guest *guest);
 
 int sp_cxx_stock_open(unsigned n, void **statep, const struct sp_cxx_library *library);
 

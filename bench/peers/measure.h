@@ -14,7 +14,8 @@
 struct sp_setup {
 	struct sb_setup harness;
 	double settle; /* IDLE: seconds to wait before */
-	bool lose;     /* a message on purpose, to show that it is found; CALL: a wrong reply */
+	bool lose;     /* a message on purpose, to show that it is found; CALL: a wrong reply;
+			* CHURN: who comes counts as gone */
 };
 
 enum sp_outcome {

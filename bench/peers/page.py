@@ -244,7 +244,8 @@ def panel(page, workload, name):
                   if workload['title'] != workload['name'] else f'<b>{escape(workload["name"])}</b>',
                   chart, '. '.join(part for part in (
                       f'{what}{place}', ours_text(page, workload, name),
-                      escape(table_text.hint(workload, page.titles))) if part))
+                      escape(table_text.hint(workload, page.titles)),
+                      prose.PANEL_NOTES.get(workload['name'])) if part))
 
 
 def ours_text(page, workload, name):
@@ -390,7 +391,16 @@ def others(page):
         if workloads:
             html += [matrix(page, workloads, 'rate_per_s', caption + ': median, and range')]
     return section('others', 'Request and reply, coming and going, cache',
-                   f'<p>{prose.OTHERS}</p>' if html else '', panels(page, call + churn + cache), *html)
+                   f'<p>{prose.OTHERS}</p>' if html else '', panels(page, call + churn + cache), *html,
+                   churn_text(page) if churn else '')
+
+
+def churn_text(page):
+    """What the figures of coming and going are for."""
+    rows = [[escape(page.title(engine)), (escape(what), 'long'), (escape(told), 'long')]
+            for engine, what, told in prose.CHURN_INCLUDES if engine in page.titles]
+    return f'<p>{prose.CHURN}</p>' + table(['engine', 'a cycle', 'who is told'], rows,
+                                           'What coming and going includes')
 
 
 def memory(page):
@@ -432,6 +442,7 @@ def invalid(page):
     missing = page.document['missing']
     html = []
     if rows:
+        html.append(f'<p>{prose.STALLED}</p>')
         html.append(table(['workload', 'engine', 'allocator', 'outcome', 'why'], rows,
                           'Not valid, or valid with a remark'))
     if missing:

@@ -30,13 +30,30 @@ struct sb_call {
 	void (*close)(void *state);
 };
 
+/* Who comes to a topic, is published to, and goes. Relaxed throughout: these are counts and a mark,
+ * looked at when nothing runs any more. */
+struct sb_guest {
+	_Atomic bool gone; /* no callback may run */
+	_Atomic unsigned calls, late;
+};
+
+/* By its callbacks. */
+static inline void sb_guest_call(struct sb_guest *guest)
+{
+	atomic_fetch_add_explicit(&guest->calls, 1, memory_order_relaxed);
+	if (atomic_load_explicit(&guest->gone, memory_order_relaxed))
+		atomic_fetch_add_explicit(&guest->late, 1, memory_order_relaxed);
+}
+
 /* Coming and going on a topic. */
 struct sb_churn {
 	/* A topic with so many subscribers that stay. 0 or -errno. */
 	int (*open)(unsigned others, void **state);
-	/* Subscribes, unsubscribes, and returns when no callback of it runs or will run. Always on
-	 * one thread. 0 or -errno. */
-	int (*cycle)(void *state);
+	/* Subscribes, unsubscribes, and returns when no callback of it runs or will run. With a
+	 * guest, which is then the subscriber, one message is published to the topic in between,
+	 * and is under way when it goes: delivered to it or not, as the library has it, but to
+	 * the others in any case. Always on one thread. 0 or -errno. */
+	int (*cycle)(void *state, struct sb_guest *guest);
 	void (*close)(void *state);
 };
 

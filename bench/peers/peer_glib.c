@@ -300,17 +300,39 @@ static int churn_open(unsigned others, void **state)
 	return 0;
 }
 
-static int churn_cycle(void *state)
+static void visit(void *data, void *box)
+{
+	sb_guest_call(data);
+}
+
+static void topic_publish(struct topic *topic)
+{
+	uint64_t number = 0;
+	void *box = g_atomic_rc_box_dup(sizeof(number), &number);
+
+	g_rw_lock_reader_lock(&topic->lock);
+	for (guint i = 0; i < topic->subscribers->len; i++) {
+		struct server *server = g_ptr_array_index(topic->subscribers, i);
+
+		g_async_queue_push(server->queue, g_atomic_rc_box_acquire(box));
+	}
+	g_rw_lock_reader_unlock(&topic->lock);
+	g_atomic_rc_box_release(box);
+}
+
+static int churn_cycle(void *state, struct sb_guest *guest)
 {
 	struct topic *topic = state;
 	struct server server = { 0 };
-	int error = server_start(&server, ignore, NULL);
+	int error = server_start(&server, guest != NULL ? visit : ignore, guest);
 
 	if (error < 0)
 		return error;
 	g_rw_lock_writer_lock(&topic->lock);
 	g_ptr_array_add(topic->subscribers, &server);
 	g_rw_lock_writer_unlock(&topic->lock);
+	if (guest != NULL)
+		topic_publish(topic);
 	g_rw_lock_writer_lock(&topic->lock);
 	g_ptr_array_remove_fast(topic->subscribers, &server);
 	g_rw_lock_writer_unlock(&topic->lock);

@@ -109,7 +109,8 @@ static const struct sb_paced_subject paced_inline = PACED(open_inline);
 
 struct bus {
 	struct stasis_executor *executor;
-	struct stasis_message_type *type;
+	struct stasis_message_type *type; /* of requests */
+	struct stasis_message_type *news; /* of what nobody answers */
 	struct stasis_topic **topics;
 	struct stasis_subscription **subscriptions;
 	unsigned n_topics, n_subscriptions;
@@ -141,6 +142,7 @@ static void bus_free(struct bus *bus)
 		stasis_executor_shutdown(bus->executor);
 	for (unsigned i = 0; i < bus->n_topics; i++)
 		stasis_object_unref(bus->topics[i]);
+	stasis_object_unref(bus->news);
 	stasis_object_unref(bus->type);
 	free(bus->subscriptions);
 	free(bus->topics);
@@ -181,10 +183,9 @@ static int bus_subscribe(struct bus *bus, unsigned n)
 static int bus_new(enum stasis_wait wait, unsigned n_topics, unsigned n_subscriptions,
 		   struct bus **busp)
 {
-	struct stasis_executor_options options = { .size = sizeof(options),
-						   .threads = 1,
-						   .name = "bench",
-						   .wait = wait };
+	struct stasis_executor_options options = {
+		.size = sizeof(options), .threads = 1, .name = "bench", .wait = wait
+	};
 	struct bus *bus = calloc(1, sizeof(*bus));
 	int error = -ENOMEM;
 
@@ -195,7 +196,8 @@ static int bus_new(enum stasis_wait wait, unsigned n_topics, unsigned n_subscrip
 	errno = ENOMEM;
 	if (bus->topics != NULL && bus->subscriptions != NULL &&
 	    (bus->executor = stasis_executor_create(&options)) != NULL &&
-	    (bus->type = stasis_message_type_create("bench")) != NULL)
+	    (bus->type = stasis_message_type_create("bench")) != NULL &&
+	    (bus->news = stasis_message_type_create("news")) != NULL)
 		error = bus_topics(bus, n_topics);
 	else
 		error = -errno;
@@ -243,18 +245,40 @@ static int churn_open(unsigned others, void **state)
 	return bus_new(STASIS_WAIT_SPIN_PARK, 1, others, (struct bus **)state);
 }
 
-static int churn_cycle(void *state)
+/* Its own coming and going are callbacks too. */
+static void visit(void *data, struct stasis_subscription *sub, struct stasis_topic *topic,
+		  struct stasis_message *message)
+{
+	if (data != NULL)
+		sb_guest_call(data);
+}
+
+static int publish_news(struct bus *bus)
+{
+	uint64_t number = 0;
+	struct stasis_message *message = stasis_message_create_inline(bus->news, &number,
+								      sizeof(number));
+
+	if (message == NULL)
+		return -errno;
+	return stasis_publish_take(bus->topics[0], message);
+}
+
+static int churn_cycle(void *state, struct sb_guest *guest)
 {
 	struct bus *bus = state;
 	struct stasis_subscribe_options options = { .size = sizeof(options),
 						    .executor = bus->executor };
-	struct stasis_subscription *sub = stasis_subscribe_with(bus->topics[0], answer, bus,
+	struct stasis_subscription *sub = stasis_subscribe_with(bus->topics[0], visit, guest,
 								&options);
+	int error = 0;
 
 	if (sub == NULL)
 		return -errno;
+	if (guest != NULL)
+		error = publish_news(bus);
 	stasis_unsubscribe_and_join(sub);
-	return 0;
+	return error;
 }
 
 static int stock_open(unsigned n, void **state)

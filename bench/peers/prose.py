@@ -33,9 +33,38 @@ time: compare like with like.'''
 CPU = '''CPU time that the whole process used while it measured, all threads together, divided by what was
 delivered. Who spins pays here.'''
 
-OTHERS = '''Request and reply: one client, one server, a call at a time, each in its own way. Coming and
-going: subscribe, unsubscribe, and know that no callback will run. Cache: the last message of every id,
+OTHERS = '''Request and reply: one client, one server, a call at a time, each in its own way; ours and oneTBB's
+are served on the caller's thread, the others' by another one. Coming and going: see below. Cache: the last message of every id,
 replaced by one thread and read by another, beside a hash table under a lock.'''
+
+CHURN = '''Coming and going: subscribe, unsubscribe, and know that no callback runs any more. In every 16th
+cycle a message is published to all who are there and is under way when its subscriber leaves; a callback that
+comes later fails the run. What else a cycle includes:'''
+
+# Beside the figure.
+PANEL_NOTES = {'churn-100': 'Ours tells every one of the 100 others of each coming and going, 200 messages a pair; '
+                            'no peer tells anybody'}
+
+# (engines, a cycle, who is told)
+CHURN_INCLUDES = [
+    ('stasis', 'a subscription and its mailbox, a place in the topic\u2019s array; waits for the worker, which '
+     'delivers what came before and a final message',
+     'every other subscriber, of each coming and each going: beside 100 others 200 deliveries a cycle, most of '
+     'the figure'),
+    ('zeromq-pubsub', 'a socket made, connected, closed; no thread: who publishes also takes; what is '
+     'under way is dropped', 'nobody'),
+    ('nng-pubsub', 'a socket made, dialled, closed; no thread of its own; what is under way is dropped', 'nobody'),
+    ('glib', 'a queue and a thread made; joined when it has taken what came before', 'nobody'),
+    ('tbb', 'a node and an edge: a list under a lock, neither thread nor queue to end; wait_for_all() waits '
+     'for every message of the graph, and returns at once when there is none, in 15 of 16 cycles', 'nobody'),
+    ('caf', 'an actor spawned, sent an exit message, which it takes after what came before, and waited for', 'nobody'),
+    ('caf-sharing', 'as caf', 'nobody'),
+]
+
+STALLED = '''<em>stalled</em>: it did not deliver the rest in time, or was killed at the limit, in half of its
+runs or more. That is no error of the peer's: with very many subscribers or threads it may need longer than a run
+may last on this machine. <em>failed</em>: it lost, repeated or reordered a message, overlapped callbacks, called
+back after an unsubscribe, crashed, or said nonsense.'''
 
 MEMORY = '''Measured once with each allocator: what one idle subscriber on a topic or endpoint of its own
 costs, and one queued message with a payload of 16 bytes. Idle: what a process with 100 subscribers that

@@ -5,6 +5,7 @@
  */
 
 #include <inttypes.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <sys/resource.h>
 
@@ -14,6 +15,10 @@
 
 #define WARM_UP 0.2 /* of the time measured */
 #define BLOCK 16u   /* between two looks at the clock */
+/* Of so many that come, one is published to: only when something is under way, leaving means more
+ * than to take oneself off a list. A callback is known to be late during GUESTS such turns. */
+#define GUEST_EVERY 16u
+#define GUESTS 64u
 
 struct rounds {
 	/* 0 or -errno; positive: it was done wrong, and result->text says how. */
@@ -24,6 +29,7 @@ struct rounds {
 	void *state;
 	uint64_t number; /* of the next */
 	bool lose;
+	struct sb_guest guests[GUESTS]; /* CHURN: in turn */
 };
 
 static int call_once(struct rounds *rounds)
@@ -42,7 +48,31 @@ static int call_once(struct rounds *rounds)
 
 static int cycle_once(struct rounds *rounds)
 {
-	return rounds->churn->cycle(rounds->state);
+	struct sb_guest *guest;
+	int error;
+
+	if (rounds->number % GUEST_EVERY != 0)
+		return rounds->churn->cycle(rounds->state, NULL);
+	guest = &rounds->guests[rounds->number / GUEST_EVERY % GUESTS];
+	atomic_store_explicit(&guest->gone, rounds->lose, memory_order_relaxed);
+	error = rounds->churn->cycle(rounds->state, guest);
+	atomic_store_explicit(&guest->gone, true, memory_order_relaxed);
+	return error;
+}
+
+/* Nothing runs any more. */
+static void check_guests(struct rounds *rounds)
+{
+	struct sp_result *result = rounds->result;
+	unsigned late = 0;
+
+	for (unsigned i = 0; i < GUESTS; i++)
+		late += atomic_exchange_explicit(&rounds->guests[i].late, 0, memory_order_relaxed);
+	if (late == 0 || result->outcome != SP_OUTCOME_OK)
+		return;
+	result->outcome = SP_OUTCOME_FAILED;
+	snprintf(result->text, sizeof(result->text),
+		 "%u callbacks after their subscribers had gone", late);
 }
 
 /* Until then, but one block at least. 0 or what once returned. */
@@ -137,6 +167,7 @@ static void run(struct rounds *rounds, bool apart, unsigned others, double secon
 		sp_result_fail(rounds->result, "running", -error);
 	else if (error > 0)
 		rounds->result->outcome = SP_OUTCOME_FAILED;
+	check_guests(rounds);
 }
 
 static void run_all(struct rounds *rounds, unsigned others, const struct sp_setup *setup,
@@ -169,7 +200,7 @@ void sp_measure_call(const struct sb_call *call, const struct sp_setup *setup,
 void sp_measure_churn(const struct sb_churn *churn, unsigned others, const struct sp_setup *setup,
 		      struct sp_result *result)
 {
-	struct rounds rounds = { .once = cycle_once, .churn = churn };
+	struct rounds rounds = { .once = cycle_once, .churn = churn, .lose = setup->lose };
 
 	run_all(&rounds, others, setup, result);
 }

@@ -17,8 +17,10 @@ OWN = {'stasis', 'stasis-park', 'stasis-spin', 'stasis-inline', 'mutex', 'rwlock
 WORKLOADS = ['1:1', '1:10', 'republish', '2:1', 'forward-1000:1', 'cache-update', 'cache-get',
              'latency-10k', 'call', 'churn-100', 'memory', 'idle']
 # With a loss. The control has no messages: its receiver counts.
-LOSSY = ['1:1', '2:1', 'cache-update', 'latency-10k', 'call']
+LOSSY = ['1:1', '2:1', 'cache-update', 'latency-10k', 'call', 'churn-100']
 CONTROL = 'futex'
+# Who goes away drops what is under way, so there may be no callback to be late.
+DROPPING = {'nng-pubsub'}
 
 # Options, and what the message must mention.
 BAD = [
@@ -134,6 +136,8 @@ def check_list(listing):
 def check_losses(program, engine):
     for workload in LOSSY:
         if workload not in engine['workloads'] or engine['name'] == CONTROL:
+            continue
+        if workload == 'churn-100' and engine['name'] in DROPPING:
             continue
         result = run_briefly(program, engine['name'], workload, '--limit', '0.5', '--lose')
         where = engine['name'], workload

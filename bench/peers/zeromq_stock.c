@@ -2,7 +2,7 @@
 /* zeromq_stock.c — ZeroMQ's subscribers that come and go, and those that only wait
  *
  * Subscribing is making a SUB, telling it what to take and connecting it; closing it ends that. The
- * PUB gets to know of both when it is used, which happens once in every cycle here. Sockets that
+ * PUB gets to know of both when it is used, which happens in every cycle here. Sockets that
  * are closed end on a thread of ZeroMQ's.
  */
 
@@ -163,7 +163,34 @@ static int churn_open(unsigned others, void **state)
 	return stock_new(1, others, state);
 }
 
-static int churn_cycle(void *state)
+/* Takes what is there; how many that were, or -errno. */
+static int take_all(void *socket)
+{
+	zmq_msg_t message;
+	int n = 0, error;
+
+	zmq_msg_init(&message);
+	while ((error = sp_zeromq_receive(socket, &message, ZMQ_DONTWAIT)) == 0)
+		n++;
+	zmq_msg_close(&message);
+	return error == -EAGAIN ? n : error;
+}
+
+/* The thread that publishes also takes: nobody else does. */
+static int visit(struct stock *stock, void *socket, struct sb_guest *guest)
+{
+	int n = sp_zeromq_send(stock->sockets[0], "news", 4);
+
+	if (n == 0)
+		n = take_all(socket);
+	for (int i = 0; i < n; i++)
+		sb_guest_call(guest);
+	for (unsigned i = 0; i < stock->n_subscribers && n >= 0; i++)
+		n = take_all(stock->waiters[i].socket);
+	return n < 0 ? n : 0;
+}
+
+static int churn_cycle(void *state, struct sb_guest *guest)
 {
 	struct stock *stock = state;
 	void *socket;
@@ -176,6 +203,8 @@ static int churn_cycle(void *state)
 		return -errno;
 	error = sp_zeromq_connect(socket, "topic", 0);
 	sp_zeromq_notice(stock->sockets[0]);
+	if (error == 0 && guest != NULL)
+		error = visit(stock, socket, guest);
 	zmq_close(socket);
 	return error;
 }

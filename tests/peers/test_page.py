@@ -129,6 +129,20 @@ class PageTest(unittest.TestCase):
                       'not ranked, because it is another workload: mutex & vector in 2:1'):
             self.assertTrue(escape(words) in self.html, words)
 
+    def test_says_what_churn_includes(self):
+        self.assertIn('What coming and going includes', self.html)
+        row = self.reader.cells.index('who is told')
+        told = self.reader.cells[row + 1:row + 4]
+        self.assertEqual(told[0], 'libstasis')
+        self.assertIn('200 deliveries a cycle', told[2])
+        self.assertIn('200 messages a pair', self.html)
+
+    def test_stalled_is_explained(self):
+        self.assertIn('killed at the limit', self.html)
+        rest = dict(self.document, workloads=[w for w in self.document['workloads']
+                                              if w['name'] == '1:1'])
+        self.assertNotIn('killed at the limit', page.make(rest))
+
     def test_remarks(self):
         for member, words in (('interrupted', 'Interrupted'), ('quick', 'quick look')):
             self.assertNotIn(words, self.html)
