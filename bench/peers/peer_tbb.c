@@ -114,7 +114,7 @@ const struct sb_peer sb_peer_tbb_lightweight = {
 	.version = tbb_version,
 	.settings = GRAPH
 	"policy queueing_lightweight, for bodies that take little time (reference, "
-	"Function Nodes Policies): who finds the node idle runs the body, the "
+	"on policies of function nodes): who finds the node idle runs the body, the "
 	"publisher too",
 	.throughput = &light_throughput,
 	.paced = &light_paced,

@@ -407,7 +407,7 @@ const struct sb_peer sb_peer_zeromq_pubsub_poll = {
 	.version = sp_zeromq_version,
 	.settings = COMMON
 	"one thread takes from all sockets in turn without waiting, and waits in "
-	"zmq_poll(), as the guide's chapter on sockets and patterns shows",
+	"zmq_poll(), as the guide shows for many sockets",
 	.throughput = &pubsub_poll,
 	.stock = &sp_zeromq_stock_poll,
 };
