@@ -21,6 +21,7 @@
  *            that messages need not count it. Create types once, not per message.
  */
 
+#include <errno.h>
 #include <stddef.h>
 #include <sys/time.h>
 
@@ -171,35 +172,40 @@ STASIS_API const struct timeval *stasis_message_timestamp(const struct stasis_me
  */
 STASIS_API struct json_t *stasis_message_to_json(const struct stasis_message *message);
 
-/* Every callback asks for type and data, so where there is a compiler no call is made for them: a
- * message begins with its data and its type, which is part of the ABI. The functions are there all
- * the same: for their addresses, for other languages, and, by name in parentheses, for who wants
- * them. */
+/* Every callback asks for type and data, so where a compiler optimises no call is made for them: a
+ * message begins with its data and its type, which is part of the ABI. These definitions are used
+ * for nothing else; the library has the functions. */
 #ifdef __cplusplus
-#define STASIS_WORDS_OF(type, object) reinterpret_cast<type const *>(object)
+#define STASIS_WORDS_OF(stasis_type_, object) reinterpret_cast<stasis_type_ const *>(object)
 #else
-#define STASIS_WORDS_OF(type, object) ((type const *)(const void *)(object))
+#define STASIS_WORDS_OF(stasis_type_, object) ((stasis_type_ const *)(const void *)(object))
 #endif
 
-static inline struct stasis_message_type *
-stasis_message_type_(const struct stasis_message *message)
+extern inline __attribute__((gnu_inline)) struct stasis_message_type *
+stasis_message_type(const struct stasis_message *message)
 {
-	typedef struct stasis_message_type *word;
+	typedef struct stasis_message_type *stasis_word_;
 
-	return __builtin_expect(message != NULL, 1) ? STASIS_WORDS_OF(word, message)[1] :
-						      stasis_message_type(message);
+	if (__builtin_expect(message == NULL, 0)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return STASIS_WORDS_OF(stasis_word_, message)[1];
 }
 
-static inline void *stasis_message_data_(const struct stasis_message *message)
+extern inline __attribute__((gnu_inline)) void *
+stasis_message_data(const struct stasis_message *message)
 {
-	typedef void *word;
+	typedef void *stasis_word_;
 
-	return __builtin_expect(message != NULL, 1) ? STASIS_WORDS_OF(word, message)[0] :
-						      stasis_message_data(message);
+	if (__builtin_expect(message == NULL, 0)) {
+		errno = EINVAL;
+		return NULL;
+	}
+	return STASIS_WORDS_OF(stasis_word_, message)[0];
 }
 
-#define stasis_message_type(message) stasis_message_type_(message)
-#define stasis_message_data(message) stasis_message_data_(message)
+#undef STASIS_WORDS_OF
 
 STASIS_END_DECLS
 

@@ -175,8 +175,10 @@ STASIS_API int stasis_publish_take(struct stasis_topic *topic, struct stasis_mes
  *             occurrence consumes a reference.
  * @n:         how many; 0 is allowed
  *
- * As n calls of stasis_publish_take(), but each subscription's queue is entered once for all; on a
- * topic with forwards or selective subscriptions, once for neighbours of one type.
+ * As n calls of stasis_publish_take(), but each subscription's queue is entered once for many, 32
+ * and more; on a topic with forwards or selective subscriptions, once for neighbours of one type.
+ * Where there are several subscriptions, up to 32 neighbours may be kept in memory until all have
+ * had the last of them.
  *
  * Ownership:  consumes one reference per element, also on error.
  * Threads:    any thread, also inside callbacks.

@@ -9,6 +9,8 @@
 #include "base/alloc.h"
 
 #include <stdint.h>
+#include <stdalign.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -24,7 +26,8 @@ static void *system_alloc(size_t align, size_t size)
 
 	if (mallocx != NULL && dallocx != NULL)
 		return mallocx(size > 0 ? size : 1, __builtin_ctzl(align));
-	if (align <= ALIGN_MIN)
+	/* Some 32-bit machines align to less than is promised here. */
+	if (align <= ALIGN_MIN && alignof(max_align_t) >= ALIGN_MIN)
 		return malloc(size);
 	return posix_memalign(&ptr, align, size) == 0 ? ptr : NULL;
 }

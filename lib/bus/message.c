@@ -117,7 +117,7 @@ struct stasis_message *stasis_message_create_foreign(struct stasis_message_type 
 	return message;
 }
 
-struct stasis_message_type *(stasis_message_type)(const struct stasis_message *message)
+struct stasis_message_type *stasis_message_type(const struct stasis_message *message)
 {
 	if (sti_unlikely(message == NULL)) {
 		errno = EINVAL;
@@ -126,7 +126,7 @@ struct stasis_message_type *(stasis_message_type)(const struct stasis_message *m
 	return message->type;
 }
 
-void *(stasis_message_data)(const struct stasis_message *message)
+void *stasis_message_data(const struct stasis_message *message)
 {
 	if (sti_unlikely(message == NULL)) {
 		errno = EINVAL;

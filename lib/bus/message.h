@@ -37,9 +37,12 @@ struct stasis_message {
 	void *data; /* first: the object's destructor is called with it */
 	struct stasis_message_type *type; /* second: both are read by code in <stasis/message.h> */
 	struct timeval timestamp;
+	/* for 32-bit machines with a 64-bit time: what follows is aligned to 16 */
+	unsigned char padding[-(2 * sizeof(void *) + sizeof(struct timeval)) % 16];
 	/* the payload follows */
 };
 
+static_assert(sizeof(struct stasis_message) % 16 == 0, "payloads are aligned to 16");
 static_assert(offsetof(struct stasis_message, data) == 0 &&
 		      offsetof(struct stasis_message, type) == sizeof(void *),
 	      "programs have been built with that");

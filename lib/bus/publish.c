@@ -35,10 +35,6 @@
 #include "bus/topic.h"
 #include "bus/walk.h"
 
-/* How far ahead of the delivery at hand the next subscriptions' lines are fetched. */
-#define FETCH_MAILBOX 6
-#define FETCH_RING 3
-
 static bool mailbox_is_flagged(const struct sti_mailbox *mailbox)
 {
 	/* A2: pairs with R2 in executor_begin_close(). */
@@ -57,63 +53,6 @@ STI_INLINE void push_one(struct sti_delivery *delivery, struct stasis_subscripti
 	push = sti_mpsc_push(&sub->mailbox.tail, message);
 	if (sti_unlikely(push != STI_PUSH_OK))
 		sti_push_settle(delivery, sub, push, delivery->messages, !sti_push_is_whole(push));
-}
-
-static void push_batch(struct sti_delivery *delivery, struct stasis_subscription *sub)
-{
-	enum sti_push push;
-	size_t pushed;
-
-	if (sti_unlikely(delivery->pending.n_rooms > 0) &&
-	    sti_pending_has_room(&delivery->pending, sub)) {
-		sti_push_behind(delivery, sub);
-		return;
-	}
-	if (mailbox_is_flagged(&sub->mailbox)) {
-		sti_push_flagged(delivery, sub);
-		return;
-	}
-	push = sti_mpsc_push_n(&sub->mailbox.tail, (void *const *)delivery->messages, delivery->n,
-			       STI_MPSC_FIT, &pushed);
-	if (sti_unlikely(push != STI_PUSH_OK))
-		sti_push_settle(delivery, sub, push, delivery->messages + pushed,
-				delivery->n - pushed);
-}
-
-/* Fetches what the next deliveries will write to, while this one waits for its own. */
-STI_INLINE void fetch_ahead(const struct sti_subscribers *subs, size_t n, size_t i)
-{
-	if (i + FETCH_MAILBOX < n)
-		sti_prefetch_read(sti_subscribers_at(subs, i + FETCH_MAILBOX));
-	if (i + FETCH_RING < n) {
-		struct stasis_subscription *sub = sti_subscribers_at(subs, i + FETCH_RING);
-
-		/* Relaxed: nothing is read there. */
-		if (sub != NULL)
-			sti_prefetch_write(atomic_load_explicit(&sub->mailbox.tail.ring,
-								memory_order_relaxed));
-	}
-}
-
-/* Given messages to several subscriptions. How many references to the bundle nobody needs. */
-static uint32_t push_bundle(struct sti_delivery *delivery, const struct sti_subscribers *subs,
-			    struct sti_place *places)
-{
-	uint32_t n = (uint32_t)delivery->n, spare = 1;
-
-	for (size_t i = 0; i < subs->n; i++) {
-		struct stasis_subscription *sub = sti_subscribers_at(subs, i);
-
-		fetch_ahead(subs, subs->n, i);
-		if (sti_likely(sub != NULL) && sti_bundle_push(delivery, sub, places))
-			continue;
-		spare += n;
-		for (size_t j = 0; j < n && sub != NULL; j++)
-			sti_object_ref_n(delivery->messages[j], 1);
-		if (sub != NULL)
-			push_batch(delivery, sub);
-	}
-	return spare;
 }
 
 /* Makes n references out of the caller's, which is given, or adds n to it. */
@@ -169,7 +108,7 @@ static void walk_deliver(struct publish_walk *publish, bool given)
 				&walk->segments[i].subs[j], memory_order_relaxed);
 
 			if (sti_likely(sub != NULL && sub != delivery->but))
-				push_batch(delivery, sub);
+				sti_push_all(delivery, sub);
 			else
 				sti_push_drop(delivery, delivery->messages, delivery->n);
 		}
@@ -296,7 +235,7 @@ STI_INLINE int publish_one(struct stasis_topic *topic, struct stasis_message *me
 		for (size_t i = 0; i < n; i++) {
 			struct stasis_subscription *sub = sti_subscribers_at(subs, i);
 
-			fetch_ahead(subs, n, i);
+			sti_push_fetch_ahead(subs, n, i);
 			if (sti_likely(sub != NULL))
 				push_one(&delivery, sub, message);
 			else
@@ -332,8 +271,8 @@ int sti_topic_publish(struct stasis_topic *topic, struct stasis_message *const *
 	struct sti_delivery delivery;
 	const struct sti_subscribers *subs;
 	bool given = how->flags & STI_PUBLISH_GIVEN;
-	struct sti_place *bundle = NULL;
-	uint32_t spare = 0; /* references, per message or to the bundle, that nobody needs */
+	struct sti_bundles bundles = { NULL };
+	uint32_t spare = 0; /* references per message that nobody needs */
 	int result;
 
 	delivery.messages = messages;
@@ -345,13 +284,10 @@ int sti_topic_publish(struct stasis_topic *topic, struct stasis_message *const *
 	sti_pending_init(&delivery.pending);
 	sti_rcu_read_lock();
 	subs = sti_subscribers_get(&topic->subscribers);
-	if (given && subs->plain && n >= STI_BUNDLE_MESSAGES &&
-	    subs->n >= STI_BUNDLE_SUBSCRIPTIONS)
-		bundle = sti_bundle_new(messages, n, subs->n);
 	if (!subs->plain) {
 		publish_types(&delivery, topic, subs);
-	} else if (bundle != NULL) {
-		spare = push_bundle(&delivery, subs, bundle);
+	} else if (sti_bundles_pay(&delivery, subs)) {
+		sti_bundles_publish(&bundles, &delivery, subs);
 	} else {
 		for (size_t i = 0; i < n && subs->n > 0; i++)
 			count_up(messages[i], subs->n, given);
@@ -359,22 +295,21 @@ int sti_topic_publish(struct stasis_topic *topic, struct stasis_message *const *
 		for (size_t i = 0; i < subs->n; i++) {
 			struct stasis_subscription *sub = sti_subscribers_at(subs, i);
 
-			fetch_ahead(subs, subs->n, i);
+			sti_push_fetch_ahead(subs, subs->n, i);
 			if (sti_likely(sub != NULL && sub != how->but))
-				push_batch(&delivery, sub);
+				sti_push_all(&delivery, sub);
 			else
 				spare++;
 		}
 	}
 	sti_rcu_read_unlock();
+	sti_bundles_drop(&bundles);
 	if (how->later != NULL) {
 		*how->later = delivery.pending;
 		sti_pending_init(&delivery.pending);
 	}
 	result = publish_end(&delivery);
-	if (bundle != NULL)
-		sti_object_unref_n(bundle, spare, NULL);
-	for (size_t i = 0; i < n && spare > 0 && bundle == NULL; i++)
+	for (size_t i = 0; i < n && spare > 0; i++)
 		sti_object_unref_n(messages[i], spare, NULL);
 	return result;
 }

@@ -176,6 +176,28 @@ void sti_push_behind(struct sti_delivery *delivery, struct stasis_subscription *
 		push_refuse(delivery, sub, delivery->messages, delivery->n);
 }
 
+void sti_push_all(struct sti_delivery *delivery, struct stasis_subscription *sub)
+{
+	enum sti_push push;
+	size_t pushed;
+
+	if (sti_unlikely(delivery->pending.n_rooms > 0) &&
+	    sti_pending_has_room(&delivery->pending, sub)) {
+		sti_push_behind(delivery, sub);
+		return;
+	}
+	/* A2: pairs with R2 in executor_begin_close(). */
+	if (sti_unlikely(atomic_load_explicit(&sub->mailbox.flags, memory_order_acquire) != 0)) {
+		sti_push_flagged(delivery, sub);
+		return;
+	}
+	push = sti_mpsc_push_n(&sub->mailbox.tail, (void *const *)delivery->messages, delivery->n,
+			       STI_MPSC_FIT, &pushed);
+	if (sti_unlikely(push != STI_PUSH_OK))
+		sti_push_settle(delivery, sub, push, delivery->messages + pushed,
+				delivery->n - pushed);
+}
+
 void sti_push_item(struct sti_delivery *delivery, struct stasis_subscription *sub)
 {
 	enum sti_push push;

@@ -15,6 +15,7 @@
 #include <stddef.h>
 
 #include "bus/pending.h"
+#include "bus/subscribers.h"
 #include "bus/subscription.h"
 
 #define STI_ITEM_SYNC ((uintptr_t)2)
@@ -37,6 +38,9 @@ void sti_push_settle(struct sti_delivery *delivery, struct stasis_subscription *
 /* Pushes the one item of a delivery. */
 void sti_push_item(struct sti_delivery *delivery, struct stasis_subscription *sub);
 
+/* Pushes all messages. */
+void sti_push_all(struct sti_delivery *delivery, struct stasis_subscription *sub);
+
 /* Pushes all messages to a subscription whose mailbox has a flag set. */
 void sti_push_flagged(struct sti_delivery *delivery, struct stasis_subscription *sub);
 
@@ -58,6 +62,25 @@ enum sti_push sti_push_wait(struct stasis_subscription *sub, void *const *items,
 
 /* Must the calling thread not wait for room in this subscription's queue? */
 bool sti_push_must_not_wait(const struct stasis_subscription *sub);
+
+/* How far ahead of the delivery at hand the next subscriptions' lines are fetched. */
+#define STI_FETCH_MAILBOX 6
+#define STI_FETCH_RING 3
+
+/* Fetches what the next deliveries will write to, while this one waits for its own. */
+STI_INLINE void sti_push_fetch_ahead(const struct sti_subscribers *subs, size_t n, size_t i)
+{
+	if (i + STI_FETCH_MAILBOX < n)
+		sti_prefetch_read(sti_subscribers_at(subs, i + STI_FETCH_MAILBOX));
+	if (i + STI_FETCH_RING < n) {
+		struct stasis_subscription *sub = sti_subscribers_at(subs, i + STI_FETCH_RING);
+
+		/* Relaxed: nothing is read there. */
+		if (sub != NULL)
+			sti_prefetch_write(atomic_load_explicit(&sub->mailbox.tail.ring,
+								memory_order_relaxed));
+	}
+}
 
 static inline bool sti_push_is_whole(enum sti_push push)
 {

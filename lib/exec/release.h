@@ -56,9 +56,11 @@ static inline void sti_release_init(struct sti_release *release, struct sti_rele
 
 static inline void sti_release_pay(struct sti_release *release, struct sti_release_entry *entry)
 {
-	if (entry->obj != NULL)
-		sti_object_unref_n(entry->obj, entry->n, &release->slab);
+	void *obj = entry->obj;
+
 	entry->obj = NULL;
+	if (obj != NULL)
+		sti_object_unref_n(obj, entry->n, &release->slab);
 }
 
 /* Drops n references, now or by the next flush. */

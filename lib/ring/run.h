@@ -26,6 +26,9 @@
  *   R2  store-release ring->head  take -> A2 in ring/protocol.h
  */
 
+#include <assert.h>
+#include <stdalign.h>
+
 #include "ring/ring.h"
 
 /* In an item: it is a place. Other items of the queue have the bit clear: they are aligned to twice
@@ -33,10 +36,12 @@
 #define STI_RUN_PLACE ((uintptr_t)8)
 
 struct sti_place {
-	void *item;
+	alignas(2 * STI_RUN_PLACE) void *item;
 	uint32_t index; /* how many are before it in its run */
 	uint32_t left;	/* so many from here on, itself included */
 };
+
+static_assert(sizeof(struct sti_place) % (2 * STI_RUN_PLACE) == 0, "the bit is free in each");
 
 /* Does the queue have a capacity? Inside an RCU read section. */
 static inline bool sti_mpsc_is_bounded(const struct sti_mpsc_tail *tail)

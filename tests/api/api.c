@@ -62,6 +62,14 @@ static void on_message(void *data, struct stasis_subscription *sub, struct stasi
 	}
 }
 
+/* Inline functions may use them. */
+inline void *payload_of(const struct stasis_message *message);
+inline void *payload_of(const struct stasis_message *message)
+{
+	return stasis_message_data(message);
+}
+extern inline void *payload_of(const struct stasis_message *message);
+
 /* What headers do without a call and the library's functions say the same. */
 static void check_accessors(struct stasis_message *message, struct stasis_message_type *type)
 {
@@ -70,6 +78,8 @@ static void check_accessors(struct stasis_message *message, struct stasis_messag
 
 	EXPECT(stasis_message_type(message) == type);
 	EXPECT((stasis_message_type)(message) == type);
+	EXPECT(stasis_message_data((struct { struct stasis_message *first, *second; }){ message,
+		       NULL }.first) == payload_of(message));
 	EXPECT(type_of(message) == type);
 	EXPECT(stasis_message_data(message) == data_of(message));
 	EXPECT(data_of(message) != NULL);
