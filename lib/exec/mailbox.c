@@ -66,7 +66,7 @@ void sti_context_enter(struct sti_context *context, struct stasis_executor *exec
 		       struct sti_worker *worker)
 {
 	context_check(context);
-	memset((void *)context, 0, sizeof(*context));
+	memset((void *)context, 0, offsetof(struct sti_context, few));
 	sti_release_init(&context->release, context->few.entries, context->few.list,
 			 STI_RELEASE_FEW);
 	context->self = context;

@@ -34,7 +34,6 @@ struct sti_worker;
 /* Where a thread is when it delivers: on its stack, innermost first. */
 struct sti_context {
 	struct sti_release release;
-	STI_RELEASE_ROOM(STI_RELEASE_FEW) few; /* its room, unless there is more */
 	struct sti_mailbox *mailbox; /* being run; NULL between turns */
 	struct stasis_executor *executor;
 	struct sti_worker *worker; /* NULL: not a worker of the executor */
@@ -44,6 +43,8 @@ struct sti_context {
 	bool linger; /* keep a mailbox that has been emptied, for it will have more */
 	bool eager;  /* drop references before deliveries are counted: no drain asks for them */
 	size_t max;  /* callbacks in a turn, besides its batch; 0: no limit */
+	/* room of release, unless there is more elsewhere; not cleared */
+	STI_RELEASE_ROOM(STI_RELEASE_FEW) few;
 };
 
 struct sti_mailbox_ops {

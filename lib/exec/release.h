@@ -17,7 +17,9 @@
  * Threads: each table has one owner.
  */
 
+#include <stdbool.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "base/object.h"
 #include "base/slab.h"
@@ -45,9 +47,10 @@ struct sti_release {
 	uint16_t *list; /* those that are listed */
 	uint32_t n_listed;
 	uint32_t mask;
+	bool cleared; /* the entries are: most who deliver one message do not need them */
 };
 
-/* Room of n entries, all-zero. */
+/* Room of n entries, as it is. */
 static inline void sti_release_init(struct sti_release *release, struct sti_release_entry *entries,
 				    uint16_t *list, uint32_t n)
 {
@@ -72,6 +75,10 @@ STI_INLINE void sti_release_put_n(struct sti_release *release, void *obj, uint32
 	if (sti_object_sole(obj, n)) {
 		sti_object_destroy(sti_object_of(obj), &release->slab);
 		return;
+	}
+	if (sti_unlikely(!release->cleared)) {
+		memset(release->entries, 0, (release->mask + 1) * sizeof(release->entries[0]));
+		release->cleared = true;
 	}
 	/* Blocks are at least a line apart. */
 	i = (uint32_t)((uintptr_t)obj >> 6) & release->mask;
