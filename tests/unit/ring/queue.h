@@ -16,7 +16,8 @@ struct queue {
 };
 
 struct item {
-	uint64_t producer;
+	/* beside runs, the bit that tells their places is clear in items */
+	_Alignas(16) uint64_t producer;
 	uint64_t seq;
 	uint64_t index;		  /* in a batch that goes in whole */
 	_Atomic unsigned n_taken; /* delivered or evicted */
