@@ -8,9 +8,9 @@
 
 #include "base/alloc.h"
 
-#include <stdint.h>
 #include <stdalign.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 

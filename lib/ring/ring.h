@@ -224,8 +224,10 @@ static inline enum sti_push sti_mpsc_push(struct sti_mpsc_tail *tail, void *item
 	return sti_ring_put(tail, ring, pos, item);
 }
 
-/* Takes up to max items that are filled and consecutive. */
-static inline size_t sti_mpsc_take(struct sti_mpsc_head *head, void **items, size_t max)
+/* Takes up to max items that are filled and consecutive, and have none of the bits in stop. *stopp:
+ * one that has, and is filled, is next. */
+static inline size_t sti_mpsc_take_until(struct sti_mpsc_head *head, void **items, size_t max,
+					 uintptr_t stop, bool *stopp)
 {
 	/* Relaxed: the consumer reads what he wrote; a claim (S4) ordered it when he changed. */
 	struct sti_ring *ring = atomic_load_explicit(&head->ring, memory_order_relaxed);
@@ -234,13 +236,17 @@ static inline size_t sti_mpsc_take(struct sti_mpsc_head *head, void **items, siz
 	uint64_t pos = head->pos;
 	size_t n = 0;
 
+	*stopp = false;
 	while (n < max) {
 		/* A1: the item's contents; pairs with R1 in sti_ring_fill(). */
 		uintptr_t word = atomic_load_explicit(&ring->slots[pos & mask],
 						      memory_order_acquire);
+		uintptr_t odd = (word ^ sti_ring_parity(order, pos)) & (stop | 1);
 
-		if (((word ^ sti_ring_parity(order, pos)) & 1) != 0)
+		if (odd != 0) {
+			*stopp = (odd & 1) == 0;
 			break;
+		}
 		items[n] = (void *)(word & ~(uintptr_t)1);
 		sti_prefetch_read(items[n]);
 		n++;
@@ -252,6 +258,14 @@ static inline size_t sti_mpsc_take(struct sti_mpsc_head *head, void **items, siz
 		atomic_store_explicit(&ring->head, pos, memory_order_release);
 	}
 	return n;
+}
+
+/* Takes up to max items that are filled and consecutive. */
+static inline size_t sti_mpsc_take(struct sti_mpsc_head *head, void **items, size_t max)
+{
+	bool stop;
+
+	return sti_mpsc_take_until(head, items, max, 0, &stop);
 }
 
 /* --- between the files of this folder --- */

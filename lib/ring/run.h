@@ -60,36 +60,7 @@ static inline void *sti_place_item(const struct sti_place *place)
 static inline size_t sti_mpsc_take_items(struct sti_mpsc_head *head, void **items, size_t max,
 					 bool places, bool *placep)
 {
-	const uintptr_t stop = places ? STI_RUN_PLACE | 1 : 1;
-	/* Relaxed: as in sti_mpsc_take(). */
-	struct sti_ring *ring = atomic_load_explicit(&head->ring, memory_order_relaxed);
-	uint64_t mask = ring->take_mask;
-	uint32_t order = ring->take_order;
-	uint64_t pos = head->pos;
-	size_t n = 0;
-
-	*placep = false;
-	while (n < max) {
-		/* A1: the item's contents; pairs with R1 in sti_ring_fill(). */
-		uintptr_t word = atomic_load_explicit(&ring->slots[pos & mask],
-						      memory_order_acquire);
-		uintptr_t odd = (word ^ sti_ring_parity(order, pos)) & stop;
-
-		if (odd != 0) {
-			*placep = odd == STI_RUN_PLACE;
-			break;
-		}
-		items[n] = (void *)(word & ~(uintptr_t)1);
-		sti_prefetch_read(items[n]);
-		n++;
-		pos++;
-	}
-	if (n > 0) {
-		head->pos = pos;
-		/* R2: the slots are read before they may be reused; pairs with A2 in push. */
-		atomic_store_explicit(&ring->head, pos, memory_order_release);
-	}
-	return n;
+	return sti_mpsc_take_until(head, items, max, places ? STI_RUN_PLACE : 0, placep);
 }
 
 /* Where the next item is a place: takes it and up to max - 1 that follow, at once. How many. */
@@ -119,7 +90,7 @@ static inline size_t sti_mpsc_take_run(struct sti_mpsc_head *head, size_t max,
 			break;
 	}
 	head->pos = pos + n;
-	/* R2: as in sti_mpsc_take_items(). */
+	/* R2: as in sti_mpsc_take_until(). */
 	atomic_store_explicit(&ring->head, pos + n, memory_order_release);
 	*firstp = first;
 	return n;

@@ -70,7 +70,7 @@ struct m_item {
 	const struct m_message *message;
 	unsigned group; /* not 0: neighbours of one group come in any order */
 	bool sync;	/* somebody waits for it */
-	bool maybe;	/* it may be lost, or have had no route */
+	bool maybe;	/* it may be lost */
 };
 
 enum m_policy { M_GROW, M_BLOCK, M_NEWEST, M_OLDEST, M_REJECT };
