@@ -4,10 +4,9 @@
 #include "options.h"
 
 #include <argp.h>
-#include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 
+#include "../../tools/number.h"
 #include "version.h"
 
 enum {
@@ -42,23 +41,6 @@ struct parse {
 	struct sp_options *options;
 	size_t payload; /* 0: not said */
 };
-
-static double parse_number(struct argp_state *state, const char *name, const char *arg, double min,
-			   double max, bool whole)
-{
-	char *end;
-	double value;
-
-	errno = 0;
-	value = strtod(arg, &end);
-	if (end == arg || *end != '\0' || errno != 0 || isnan(value))
-		argp_error(state, "--%s: \"%s\" is not a number", name, arg);
-	if (value < min || value > max)
-		argp_error(state, "--%s: %s is not between %g and %.10g", name, arg, min, max);
-	if (whole && floor(value) < value)
-		argp_error(state, "--%s: %s is not a whole number", name, arg);
-	return value;
-}
 
 static void parse_end(struct parse *parse, struct argp_state *state)
 {

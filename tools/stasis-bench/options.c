@@ -4,14 +4,13 @@
 #include "options.h"
 
 #include <argp.h>
-#include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <stasis/stasis.h>
 
+#include "../number.h"
 #include "ids.h"
 #include "version.h"
 
@@ -56,23 +55,6 @@ struct parse {
 	bool seconds;
 	bool repeat;
 };
-
-static double parse_number(struct argp_state *state, const char *name, const char *arg, double min,
-			   double max, bool whole)
-{
-	char *end;
-	double value;
-
-	errno = 0;
-	value = strtod(arg, &end);
-	if (end == arg || *end != '\0' || errno != 0 || isnan(value))
-		argp_error(state, "--%s: \"%s\" is not a number", name, arg);
-	if (value < min || value > max)
-		argp_error(state, "--%s: %s is not between %g and %.10g", name, arg, min, max);
-	if (whole && floor(value) < value)
-		argp_error(state, "--%s: %s is not a whole number", name, arg);
-	return value;
-}
 
 static unsigned parse_count(struct argp_state *state, const char *name, const char *arg,
 			    unsigned min, unsigned max)

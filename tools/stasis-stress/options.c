@@ -5,12 +5,12 @@
 
 #include <argp.h>
 #include <errno.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "../number.h"
 #include "fail.h"
 #include "faults/faults.h"
 #include "version.h"
@@ -58,21 +58,6 @@ struct parse {
 	struct ss_options *options;
 	bool any_faults, round, drawn;
 };
-
-static double parse_number(struct argp_state *state, const char *name, const char *arg, double min,
-			   double max)
-{
-	char *end;
-	double value;
-
-	errno = 0;
-	value = strtod(arg, &end);
-	if (end == arg || *end != '\0' || errno != 0 || isnan(value))
-		argp_error(state, "--%s: \"%s\" is not a number", name, arg);
-	if (value < min || value > max)
-		argp_error(state, "--%s: %s is not between %g and %.10g", name, arg, min, max);
-	return value;
-}
 
 static uint64_t parse_whole(struct argp_state *state, const char *name, const char *arg,
 			    uint64_t min, uint64_t max)
@@ -223,7 +208,7 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 
 	switch (key) {
 	case 's':
-		options->seconds = parse_number(state, "seconds", arg, 0.1, 1e7);
+		options->seconds = parse_number(state, "seconds", arg, 0.1, 1e7, false);
 		break;
 	case 't':
 		options->threads = (unsigned)parse_whole(state, "threads", arg, 1, SS_THREADS_MAX);
@@ -238,12 +223,12 @@ static error_t parse_option(int key, char *arg, struct argp_state *state)
 		parse_faults(parse, state, arg);
 		break;
 	case KEY_ROUND:
-		options->round_us = (uint64_t)(parse_number(state, "round", arg, 0.05, 86400) *
-					       1e6);
+		options->round_us = (uint64_t)(1e6 * parse_number(state, "round", arg, 0.05, 86400,
+								  false));
 		parse->round = true;
 		break;
 	case KEY_PATIENCE:
-		options->patience = parse_number(state, "patience", arg, 1, 1e6);
+		options->patience = parse_number(state, "patience", arg, 1, 1e6, false);
 		break;
 	case KEY_PLANT:
 		parse_plant(parse, state, arg);
