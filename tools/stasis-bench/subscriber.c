@@ -58,15 +58,30 @@ void sb_subscriber_let_go(struct sb_subscriber *sub)
 	sem_post(&sub->let_go);
 }
 
-void sb_subscriber_busy(struct sb_subscriber *sub)
+void sb_deliver_wrong(struct sb_subscriber *sub, const struct sb_stamp *stamp)
 {
-	if (!sub->held) {
-		sb_subscriber_fault(sub, SB_FAULT_OVERLAP, 0, 1);
-		return;
+	if (stamp->publisher >= sub->n_publishers) {
+		sb_subscriber_fault(sub, SB_FAULT_PUBLISHER, sub->n_publishers, stamp->publisher);
+	} else {
+		sb_subscriber_fault(sub, SB_FAULT_SEQUENCE, sub->next[stamp->publisher],
+				    stamp->sequence);
+		sub->next[stamp->publisher] = stamp->sequence + 1;
 	}
-	while (sem_wait(&sub->let_go) < 0)
-		continue;
-	sub->held = false;
+	sb_delivered(sub);
+}
+
+void sb_deliver_busy(struct sb_subscriber *sub, const struct sb_stamp *stamp)
+{
+	if (sub->held) {
+		while (sem_wait(&sub->let_go) < 0)
+			continue;
+		sub->held = false;
+	} else {
+		sb_subscriber_fault(sub, SB_FAULT_OVERLAP, 0, 1);
+	}
+	/* Relaxed: as in sb_deliver(), which finds it clear now. */
+	atomic_store_explicit(&sub->busy, 0, memory_order_relaxed);
+	sb_deliver(sub, stamp);
 }
 
 bool sb_subscriber_failed(const struct sb_subscriber *sub, uint64_t published, char *text,

@@ -44,8 +44,9 @@ enum sb_fault {
 	SB_FAULT_CHAIN,
 };
 
-#define SB_PUBLISHERS_FEW 4u
+#define SB_PUBLISHERS_FEW 3u
 
+/* All that a callback needs, where few publish, is in one line. */
 struct sb_subscriber {
 	/* callback only; count: any thread may read */
 	alignas(STI_CACHELINE) _Atomic uint64_t count;
@@ -53,6 +54,7 @@ struct sb_subscriber {
 	/* const after init */
 	uint32_t n_publishers;
 	uint64_t ack_mask;
+	void *data;	/* the engine's */
 	uint64_t *next; /* by publisher; what it points to: callback only */
 	uint64_t next_few[SB_PUBLISHERS_FEW];
 
@@ -64,7 +66,6 @@ struct sb_subscriber {
 	uint64_t got;
 	/* const after init */
 	uint32_t index;
-	void *data; /* the engine's */
 	/* who holds it, before the first message; then callback only */
 	bool held;
 	sem_t let_go;
@@ -87,33 +88,41 @@ bool sb_subscriber_failed(const struct sb_subscriber *sub, uint64_t published, c
 void sb_subscriber_fault(struct sb_subscriber *sub, enum sb_fault fault, uint64_t expected,
 			 uint64_t got);
 
-/* When busy was set: by another callback, or because the subscriber is held. */
-void sb_subscriber_busy(struct sb_subscriber *sub);
+/* The rest of sb_deliver(), for a message that is not the one expected. */
+void sb_deliver_wrong(struct sb_subscriber *sub, const struct sb_stamp *stamp);
+/* All of it, when busy was set: by another callback, or because the subscriber is held. */
+void sb_deliver_busy(struct sb_subscriber *sub, const struct sb_stamp *stamp);
 
-static inline void sb_deliver(struct sb_subscriber *sub, const struct sb_stamp *stamp)
+/* Relaxed, all, here and in the next: one thread at a time writes; others take a hint from what
+ * they read, or look when it has ended. */
+static inline void sb_delivered(struct sb_subscriber *sub)
 {
-	/* Relaxed, all: one thread at a time writes; others take a hint from what they read, or
-	 * look when it has ended. Plain loads and stores: checking must cost next to nothing. */
 	uint64_t count = atomic_load_explicit(&sub->count, memory_order_relaxed) + 1;
-
-	if (sti_unlikely(atomic_load_explicit(&sub->busy, memory_order_relaxed) != 0))
-		sb_subscriber_busy(sub);
-	atomic_store_explicit(&sub->busy, 1, memory_order_relaxed);
-
-	if (sti_unlikely(stamp->publisher >= sub->n_publishers)) {
-		sb_subscriber_fault(sub, SB_FAULT_PUBLISHER, sub->n_publishers, stamp->publisher);
-	} else if (!(stamp->flags & SB_STAMP_REPEATED)) {
-		uint64_t *next = &sub->next[stamp->publisher];
-
-		if (sti_unlikely(stamp->sequence != *next))
-			sb_subscriber_fault(sub, SB_FAULT_SEQUENCE, *next, stamp->sequence);
-		*next = stamp->sequence + 1;
-	}
 
 	atomic_store_explicit(&sub->count, count, memory_order_relaxed);
 	if ((count & sub->ack_mask) == 0)
 		atomic_store_explicit(&sub->acked, count, memory_order_relaxed);
 	atomic_store_explicit(&sub->busy, 0, memory_order_relaxed);
+}
+
+/* Checking must cost next to nothing: plain loads and stores, and calls only where nothing follows
+ * them, so that a callback need not save registers. */
+static inline void sb_deliver(struct sb_subscriber *sub, const struct sb_stamp *stamp)
+{
+	if (sti_unlikely(atomic_load_explicit(&sub->busy, memory_order_relaxed) != 0)) {
+		sb_deliver_busy(sub, stamp);
+		return;
+	}
+	atomic_store_explicit(&sub->busy, 1, memory_order_relaxed);
+	if (!(stamp->flags & SB_STAMP_REPEATED)) {
+		if (sti_unlikely(stamp->publisher >= sub->n_publishers ||
+				 stamp->sequence != sub->next[stamp->publisher])) {
+			sb_deliver_wrong(sub, stamp);
+			return;
+		}
+		sub->next[stamp->publisher] = stamp->sequence + 1;
+	}
+	sb_delivered(sub);
 }
 
 static inline uint64_t sb_subscriber_count(const struct sb_subscriber *sub)
