@@ -327,7 +327,8 @@ def parse(argv):
     parser = argparse.ArgumentParser(
         description='Compares two builds of stasis-bench in interleaved runs.',
         epilog='All other options are handed to stasis-bench, such as --payload 256. Exit status: '
-        '0; 1 when a workload is more than 10 % slower or failed; 2 when nothing was compared.',
+        '0; 1 when a workload is more than 10 % slower or failed, or, with --strict, undecided; 2 '
+        'when nothing was compared.',
         usage='compare.py [OPTION...] OLD NEW [STASIS-BENCH OPTION...]', allow_abbrev=False)
     parser.add_argument('old', metavar='OLD', help='the stasis-bench to compare with')
     parser.add_argument('new', metavar='NEW', help='the stasis-bench in question')
@@ -338,6 +339,8 @@ def parse(argv):
     parser.add_argument('-S', '--seconds', default=DEFAULT_SECONDS, metavar='S',
                         help='seconds to measure in each run (%(default)s)')
     parser.add_argument('--json', metavar='FILE', help='write everything to FILE')
+    parser.add_argument('--strict', action='store_true',
+                        help='what is undecided counts as slower')
     parser.add_argument('--old-name', default='OLD', metavar='TEXT', help=argparse.SUPPRESS)
     parser.add_argument('--new-name', default='NEW', metavar='TEXT', help=argparse.SUPPRESS)
     args, others = parser.parse_known_args(argv)
@@ -366,8 +369,9 @@ def main(argv):
     print_table(args, new.machine, workloads, judged)
     if stream:
         write_json(stream, args, new.machine, workloads, judged)
+    bad_verdicts = ('slower', 'undecided') if args.strict else ('slower',)
     bad = any(workload.failure for workload in workloads) or \
-        any(judgement.verdict == 'slower' for *_, judgement in judged)
+        any(judgement.verdict in bad_verdicts for *_, judgement in judged)
     return SLOWER if bad else OK
 
 

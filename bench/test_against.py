@@ -4,11 +4,13 @@
 nothing to measure.
 """
 
+import fcntl
 import os
 import re
 import shutil
 import subprocess
 import tempfile
+import threading
 import unittest
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -132,6 +134,27 @@ class AgainstTest(unittest.TestCase):
         self.write('tools/stasis-bench/new.c', '')
         self.against('HEAD', '--rounds', '6', status=1)
         self.assertIn('the harness has changed', self.printed)
+
+    def test_one_at_a_time(self):
+        self.repository()
+        os.makedirs(self.environment['STASIS_BUILD_DIR'])
+        lock = os.path.join(self.environment['STASIS_BUILD_DIR'], 'against.lock')
+        with open(lock, 'w', encoding='utf-8') as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            other = threading.Timer(1, fcntl.flock, (stream, fcntl.LOCK_UN))
+            other.start()
+            self.against('HEAD', '--rounds', '1', status=0)
+            other.join()
+        self.assertIn('waiting for it', self.printed)
+
+    def test_built_anew_with_other_flags(self):
+        self.repository()
+        self.against('HEAD', '--rounds', '1', status=0)
+        self.against('HEAD', '--rounds', '1', status=0)
+        self.assertNotIn('configuring', self.printed)
+        self.environment['CFLAGS'] = '-O1'
+        self.against('HEAD', '--rounds', '1', status=0)
+        self.assertIn('configuring', self.printed)
 
     def test_refused(self):
         self.against(status=2)

@@ -152,6 +152,8 @@ class CompareTest(unittest.TestCase):
         self.assertEqual(rows['a', 'M/s']['verdict'], 'undecided')
         self.assertGreater(rows['a', 'M/s']['rounds_to_decide'], 9)
         self.assertIn('try --rounds', self.printed)
+        self.compare(os.path.join(self.folder, 'old', 'stasis-bench'),
+                     os.path.join(self.folder, 'new', 'stasis-bench'), '--strict', status=1)
 
     def test_too_few_rounds_decide_nothing(self):
         rows = self.compare(self.program('old', {'a': {'values': [2e7]}}),
