@@ -292,8 +292,8 @@ static void subscription_abandon(struct stasis_subscription *sub)
 }
 
 /* Lets somebody at a queue that is complete. */
-static void subscription_submit(struct stasis_subscription *sub, bool has_change,
-				struct sti_pending *later)
+static STI_NOINLINE void subscription_submit(struct stasis_subscription *sub, bool has_change,
+					     struct sti_pending *later)
 {
 	struct sti_context context;
 	enum sti_turn turn = STI_TURN_MORE;

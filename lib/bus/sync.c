@@ -193,7 +193,7 @@ static int sync_push(struct sync_call *call, struct sti_pending *pending)
 }
 
 /* Runs a mailbox that is this thread's to run until the request is handled. */
-static void sync_run(const struct sync_call *call)
+static STI_NOINLINE void sync_run(const struct sync_call *call)
 {
 	struct sti_mailbox *mailbox = &call->sub->mailbox;
 	enum sti_turn turn = STI_TURN_MORE;

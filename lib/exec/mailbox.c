@@ -27,7 +27,8 @@ static_assert(sizeof(void *) != 8 ||
 #define TAKE 32
 
 /* What is this little above a context is in the place of its frame, which is gone: stacks grow
- * down. What is farther away may be on another stack. */
+ * down. What is farther away may be on another stack. So whoever has a context on his stack has a
+ * frame of his own, however much is inlined, and so has the function that looks for one. */
 #define CONTEXT_REACH 16384u
 
 static __thread struct sti_context *context_current;
@@ -46,7 +47,7 @@ static void context_check(const void *at)
 		sti_callout_left("by longjmp()");
 }
 
-struct sti_context *sti_context_current(void)
+STI_NOINLINE struct sti_context *sti_context_current(void)
 {
 	context_check(__builtin_frame_address(0));
 	return context_current;

@@ -163,7 +163,8 @@ unsigned sti_context_depth(void);
  * that the callback in it was left by longjmp(): then it is not there any more. */
 struct sti_context *sti_context_current(void);
 
-/* Until it is left, the thread is not cancelled. */
+/* Until it is left, the thread is not cancelled. A function that has the context on its stack is
+ * STI_NOINLINE. */
 void sti_context_enter(struct sti_context *context, struct stasis_executor *executor,
 		       struct sti_worker *worker);
 void sti_context_leave(struct sti_context *context);

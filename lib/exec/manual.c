@@ -219,7 +219,7 @@ static struct sti_mailbox *runner_turn(struct sti_runner *runner, struct stasis_
 	return mailbox;
 }
 
-size_t sti_executor_run_some(struct stasis_executor *executor, size_t max)
+STI_NOINLINE size_t sti_executor_run_some(struct stasis_executor *executor, size_t max)
 {
 	struct sti_manual *manual = executor->manual;
 	struct sti_mailbox *mailbox = NULL;

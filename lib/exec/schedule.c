@@ -113,7 +113,7 @@ void sti_executor_submit(struct sti_mailbox *mailbox)
 }
 
 /* A turn on this thread, or as many as it takes. */
-static void run_here(struct sti_mailbox *mailbox, bool out)
+static STI_NOINLINE void run_here(struct sti_mailbox *mailbox, bool out)
 {
 	/* The mailbox may be gone in the end, and its executor with it. */
 	struct stasis_executor *executor = stasis_object_ref(mailbox->executor);
