@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* compat/compat.c — what the headers of stasis/compat cannot do by themselves
  *
- * Modules stand in a list in the order of their registration; their memory is their owners'. Who
- * loads or unloads all takes the turn, then picks one module after the other under the lock, always
- * by a fresh look at the list: while the module's function runs, without the lock, others may be
- * registered and unregistered. A pass number tells which have been tried already.
+ * Modules stand in a list in the order of their registration, those of a file in the file's; their
+ * memory is their owners'. Who loads or unloads all takes the turn, then picks one module after the
+ * other under the lock, always by a fresh look at the list: while the module's function runs,
+ * without the lock, others may be registered and unregistered. A pass number tells which have been
+ * tried already.
  *
  * Unregistering does not take the turn: it happens inside dlclose(), with the dynamic linker's lock
  * held, which the load function of whoever has the turn may be waiting for. It waits only for a
@@ -88,6 +89,18 @@ static struct stasis_compat_module **modules_find_locked(const struct stasis_com
 	return place;
 }
 
+/* Where a module that is not in the list belongs: before what stands below it in its file. */
+static struct stasis_compat_module **
+modules_place_locked(const struct stasis_compat_module *module)
+{
+	struct stasis_compat_module **place = &modules;
+
+	while (*place != NULL && (module->file == NULL || (*place)->file != module->file ||
+				  (*place)->line <= module->line))
+		place = &(*place)->next;
+	return place;
+}
+
 int stasis_compat_module_register(struct stasis_compat_module *module)
 {
 	struct stasis_compat_module **place;
@@ -98,9 +111,9 @@ int stasis_compat_module_register(struct stasis_compat_module *module)
 	if (module->size > sizeof(*module))
 		return -E2BIG;
 	pthread_mutex_lock(&modules_lock);
-	place = modules_find_locked(module);
-	if (*place == NULL) {
-		module->next = NULL;
+	if (*modules_find_locked(module) == NULL) {
+		place = modules_place_locked(module);
+		module->next = *place;
 		module->pass = 0;
 		module->loaded = 0;
 		module->state = MODULE_REGISTERED;
@@ -135,16 +148,57 @@ static void module_settle_locked(struct stasis_compat_module *module, enum modul
 	pthread_cond_broadcast(&modules_changed);
 }
 
+/* Of those in a module's file that are loaded, and were after it but before so many loads, the
+ * last. */
+static struct stasis_compat_module *
+last_of_file_locked(const struct stasis_compat_module *module, uint64_t before)
+{
+	struct stasis_compat_module *last = NULL;
+
+	for (struct stasis_compat_module *m = modules; m != NULL && module->file != NULL;
+	     m = m->next) {
+		if (m->file == module->file && m->state == MODULE_LOADED &&
+		    m->loaded > module->loaded && m->loaded < before &&
+		    (last == NULL || m->loaded > last->loaded))
+			last = m;
+	}
+	return last;
+}
+
+/* A module that is loaded is about to go: what was loaded after it goes first, for the destructors
+ * of a file may come in any order. */
+static void unload_later_locked(const struct stasis_compat_module *module)
+{
+	uint64_t before = UINT64_MAX;
+	struct stasis_compat_module *later;
+
+	while ((later = last_of_file_locked(module, before)) != NULL) {
+		bool gone;
+
+		before = later->loaded;
+		gone = module_call_locked(later, later->unload) == 0;
+		module_settle_locked(later, gone ? MODULE_REGISTERED : MODULE_LOADED);
+	}
+}
+
+/* Waits until none of its functions runs. Is it loaded? */
+static bool module_rests_loaded_locked(const struct stasis_compat_module *module)
+{
+	/* This thread does not wait for itself: it has called exit() inside a load function. */
+	while (*modules_find_locked(module) != NULL && module->state == MODULE_BUSY &&
+	       module->runner != &depth)
+		pthread_cond_wait(&modules_changed, &modules_lock);
+	return *modules_find_locked(module) != NULL && module->state == MODULE_LOADED;
+}
+
 void stasis_compat_module_unregister(struct stasis_compat_module *module)
 {
 	struct stasis_compat_module **place;
 
 	pthread_mutex_lock(&modules_lock);
-	/* This thread does not wait for itself: it has called exit() inside a load function. */
-	while (*modules_find_locked(module) != NULL && module->state == MODULE_BUSY &&
-	       module->runner != &depth)
-		pthread_cond_wait(&modules_changed, &modules_lock);
-	if (*modules_find_locked(module) != NULL && module->state == MODULE_LOADED)
+	if (module_rests_loaded_locked(module))
+		unload_later_locked(module);
+	if (module_rests_loaded_locked(module))
 		module_call_locked(module, module->unload);
 	place = modules_find_locked(module);
 	if (*place != NULL)

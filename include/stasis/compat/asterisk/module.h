@@ -15,9 +15,10 @@
  * Threads    Everything may be called from any thread. Loading all and unloading all take turns:
  *            one caller waits for the other. No lock is held while a load or unload function runs.
  *            It may do anything but load or unload all, also dlopen() and dlclose() others.
- * Order      Of load_pri, the smallest first; among equals, as registered: within a file as they
- *            stand there, within a program as they were given to the linker. Unloading goes the way
- *            back.
+ * Order      Of load_pri, the smallest first; among equals those of one file as they stand there,
+ *            and files as they were given to the linker, unless it optimizes them as a whole and
+ *            puts them into an order of its own. Unloading goes the way back; at the end of an
+ *            object, too, for the modules of each of its files.
  */
 
 #include <stddef.h>
@@ -55,6 +56,9 @@ enum ast_module_support_level {
 /* What a module says of its licence. */
 #define ASTERISK_GPL_KEY "GPL"
 
+/* This file's address. */
+__attribute__((unused)) static char stasis_compat_module_file;
+
 /* A module. AST_MODULE_INFO() makes them. */
 struct stasis_compat_module {
 	size_t size; /* sizeof(struct stasis_compat_module) */
@@ -70,6 +74,11 @@ struct stasis_compat_module {
 	unsigned load_pri;   /* 0: AST_MODPRI_DEFAULT */
 	enum ast_module_support_level support_level;
 
+	/* Where it stands: modules of one file have an address in common; NULL: nowhere. A compiler
+	 * may register them in any order. */
+	const void *file;
+	unsigned line;
+
 	/* the registry's */
 	struct stasis_compat_module *next;
 	uint64_t pass;
@@ -81,6 +90,8 @@ struct stasis_compat_module {
 /**
  * stasis_compat_module_register() - add a module to the list
  * @module:  a module that is not on it
+ *
+ * Its place is before those of the same file that stand below it, or at the end.
  *
  * Ownership:  borrows @module until it is unregistered.
  * Threads:    any thread.
@@ -176,25 +187,27 @@ static inline int ast_modules_unload(void)
 	STASIS_COMPAT_MODULE(__LINE__, key, flags, text, __VA_ARGS__)
 
 /* The line is replaced by its number here, before it is pasted. */
-#define STASIS_COMPAT_MODULE(line, key, flags, text, ...)                                          \
-	STASIS_COMPAT_MODULE_AT(line, key, flags, text, __VA_ARGS__)
+#define STASIS_COMPAT_MODULE(at, key, flags, text, ...)                                            \
+	STASIS_COMPAT_MODULE_AT(at, key, flags, text, __VA_ARGS__)
 
 /* The last line takes the semicolon. */
-#define STASIS_COMPAT_MODULE_AT(line, key, flags, text, ...)                                       \
-	static struct stasis_compat_module stasis_compat_module_##line = {                         \
+#define STASIS_COMPAT_MODULE_AT(at, key, flags, text, ...)                                         \
+	static struct stasis_compat_module stasis_compat_module_##at = {                           \
 		.size = sizeof(struct stasis_compat_module),                                       \
 		.licence = (key),                                                                  \
 		.description = (text),                                                             \
 		.module_flags = (flags),                                                           \
+		.file = &stasis_compat_module_file,                                                \
+		.line = (at),                                                                      \
 		__VA_ARGS__                                                                        \
 	};                                                                                         \
-	__attribute__((constructor)) static void stasis_compat_module_open_##line(void)            \
+	__attribute__((constructor)) static void stasis_compat_module_open_##at(void)              \
 	{                                                                                          \
-		ast_assert(stasis_compat_module_register(&stasis_compat_module_##line) == 0);      \
+		ast_assert(stasis_compat_module_register(&stasis_compat_module_##at) == 0);        \
 	}                                                                                          \
-	__attribute__((destructor)) static void stasis_compat_module_close_##line(void)            \
+	__attribute__((destructor)) static void stasis_compat_module_close_##at(void)              \
 	{                                                                                          \
-		stasis_compat_module_unregister(&stasis_compat_module_##line);                     \
+		stasis_compat_module_unregister(&stasis_compat_module_##at);                       \
 	}                                                                                          \
 	struct stasis_compat_module
 
