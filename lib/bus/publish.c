@@ -13,7 +13,9 @@
  *
  * Linearization: a publish reaches those whose subscriptions are in the arrays at A1
  * (bus/subscribers.h) and whose ring is not closed at the push (S1 in ring/protocol.h).
- * Progress: lock-free. A subscription whose consumer is stuck costs its publishers memory only.
+ * Progress: lock-free. A subscription whose consumer is stuck costs its publishers memory only, and
+ * several that publish to it alone some time: each lets another go on for 5 us, and then others him
+ * ("Turns" in ring/protocol.h).
  *
  * Edges
  *   A2  load-acquire mailbox->flags <- R2 in exec/executor.c: if REFUSING is not set, workers live
@@ -39,6 +41,14 @@ static bool mailbox_is_flagged(const struct sti_mailbox *mailbox)
 {
 	/* A2: pairs with R2 in executor_begin_close(). */
 	return sti_unlikely(atomic_load_explicit(&mailbox->flags, memory_order_acquire) != 0);
+}
+
+/* One subscription, of so many: with several, who comes second is a step behind everywhere, and
+ * would wait at each. */
+STI_INLINE void take_turn(struct stasis_subscription *sub, size_t n_subs)
+{
+	if (n_subs == 1)
+		sti_mpsc_take_turn(&sub->mailbox.tail, sti_thread_self());
 }
 
 STI_INLINE void push_one(struct sti_delivery *delivery, struct stasis_subscription *sub,
@@ -107,10 +117,12 @@ static void walk_deliver(struct publish_walk *publish, bool given)
 			struct stasis_subscription *sub = atomic_load_explicit(
 				&walk->segments[i].subs[j], memory_order_relaxed);
 
-			if (sti_likely(sub != NULL && sub != delivery->but))
+			if (sti_likely(sub != NULL && sub != delivery->but)) {
+				take_turn(sub, walk->total);
 				sti_push_all(delivery, sub);
-			else
+			} else {
 				sti_push_drop(delivery, delivery->messages, delivery->n);
+			}
 		}
 	}
 	walk->n_segments = 0;
@@ -236,10 +248,12 @@ STI_INLINE int publish_one(struct stasis_topic *topic, struct stasis_message *me
 			struct stasis_subscription *sub = sti_subscribers_at(subs, i);
 
 			sti_push_fetch_ahead(subs, n, i);
-			if (sti_likely(sub != NULL))
+			if (sti_likely(sub != NULL)) {
+				take_turn(sub, n);
 				push_one(&delivery, sub, message);
-			else
+			} else {
 				sti_push_drop(&delivery, &same, 1);
+			}
 		}
 	}
 	sti_rcu_read_unlock();
@@ -296,10 +310,12 @@ int sti_topic_publish(struct stasis_topic *topic, struct stasis_message *const *
 			struct stasis_subscription *sub = sti_subscribers_at(subs, i);
 
 			sti_push_fetch_ahead(subs, subs->n, i);
-			if (sti_likely(sub != NULL && sub != how->but))
+			if (sti_likely(sub != NULL && sub != how->but)) {
+				take_turn(sub, subs->n);
 				sti_push_all(&delivery, sub);
-			else
+			} else {
 				spare++;
+			}
 		}
 	}
 	sti_rcu_read_unlock();

@@ -100,6 +100,14 @@
  *   Without memory, or where the kernel has no membarrier or it is forbidden, the hole is waited
  *   for.
  *
+ * Turns
+ *   Two producers that push as fast as they can take the tail's line from each other at every push,
+ *   and both wait for it more than they work. So a producer may say, before he pushes, that it is
+ *   his turn. Who finds that the last turn was another's, and that the consumer is far behind,
+ *   looks away for STI_TURN_NS first, in which the other pushes on alone. Nothing depends on it:
+ *   turn is a hint, a push looks away once, and an item that finds so many before it is delivered
+ *   no later.
+ *
  * If this thread stops
  *   after reserving            a hole: it holds up the consumer until he takes it over. Who would
  *                              evict is told, and refuses his message
@@ -205,6 +213,11 @@
 /* How many slots ahead of a push its line is fetched for writing. */
 #define STI_RING_PREFETCH 24u
 
+/* So long a producer lets another push on alone, if so many items are queued: more than a consumer
+ * whose callbacks do next to nothing takes in that time. */
+#define STI_TURN_NS 5000u
+#define STI_TURN_BACKLOG 1024u
+
 /* What became of the positions that were taken over at once. Made with CLOSED set, so that there
  * are no more of them; freed a grace period after the ring was left. */
 struct sti_takeover {
@@ -230,7 +243,9 @@ struct sti_ring {
 	_Atomic(struct sti_takeover *) takeover; /* set before idle_at is TAKEN */
 	/* const after init; once for each side: the consumer must not touch the producers' line */
 	uint64_t mask;
-	uint32_t order;
+	uint16_t order;
+	/* atomic: whose turn it was last, a thread's number plus 1; 0: nobody's yet */
+	_Atomic uint16_t turn;
 	uint32_t capacity; /* 0: not bounded */
 	/* atomic: set by the consumer, in a ring that follows another */
 	_Atomic uint64_t limit;

@@ -11,6 +11,7 @@
 #include "base/census.h"
 
 static_assert(sizeof(struct sti_ring) == 2 * STI_CACHELINE, "a ring is two lines and its slots");
+static_assert(STI_THREAD_MAX < UINT16_MAX, "a thread's number fits into turn");
 
 static void ring_init(struct sti_ring *ring, const struct sti_ring_shape *shape, uint64_t limit)
 {
@@ -24,7 +25,8 @@ static void ring_init(struct sti_ring *ring, const struct sti_ring_shape *shape,
 	atomic_init(&ring->takeover, NULL);
 	atomic_init(&ring->head, 0);
 	ring->mask = ((uint64_t)1 << order) - 1;
-	ring->order = order;
+	ring->order = (uint16_t)order;
+	atomic_init(&ring->turn, 0);
 	ring->take_mask = ring->mask;
 	ring->take_order = (uint8_t)order;
 	ring->capacity = shape->capacity;
@@ -328,6 +330,26 @@ static uint64_t reserve(struct pushing *push, uint64_t n, uint64_t *posp)
 		}
 		sti_backoff();
 	}
+}
+
+/* In this ring. Relaxed, all: hints. */
+static bool consumer_is_far_behind(const struct sti_ring *ring)
+{
+	uint64_t pos = sti_ring_pos(atomic_load_explicit(&ring->tail, memory_order_relaxed));
+
+	/* First what is in the producers' line: a consumer who rests is not behind. */
+	return atomic_load_explicit(&ring->idle_at, memory_order_relaxed) == STI_RING_IDLE_NONE &&
+	       pos - atomic_load_explicit(&ring->head, memory_order_relaxed) >= STI_TURN_BACKLOG;
+}
+
+void sti_ring_take_turn(struct sti_ring *ring, uint16_t me)
+{
+	/* Relaxed: a hint. */
+	if (atomic_load_explicit(&ring->turn, memory_order_relaxed) != 0 &&
+	    consumer_is_far_behind(ring))
+		sti_look_away(sti_ticks_from_ns(STI_TURN_NS));
+	/* Relaxed: ditto. */
+	atomic_store_explicit(&ring->turn, me, memory_order_relaxed);
 }
 
 /* Fills what has been reserved. How many of the items stay: the others have to be pushed again. */

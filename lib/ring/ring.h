@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/compiler.h"
+#include "base/thread.h"
 #include "ring/protocol.h"
 #include "sync/backoff.h"
 
@@ -222,6 +223,23 @@ static inline enum sti_push sti_mpsc_push(struct sti_mpsc_tail *tail, void *item
 	if (sti_unlikely(!sti_ring_reserve(ring, &pos)))
 		return sti_mpsc_push_n(tail, &item, 1, STI_MPSC_FIT, &pushed);
 	return sti_ring_put(tail, ring, pos, item);
+}
+
+void sti_ring_take_turn(struct sti_ring *ring, uint16_t me);
+
+/* Before a push by one of several threads that may be pushing all the time, to no other queue in
+ * between: see "Turns". NULL: does nothing. Inside an RCU read section. */
+static inline void sti_mpsc_take_turn(struct sti_mpsc_tail *tail, const struct sti_thread *thread)
+{
+	/* A4: as in sti_mpsc_push(). */
+	struct sti_ring *ring = atomic_load_explicit(&tail->ring, memory_order_acquire);
+
+	if (sti_unlikely(thread == NULL))
+		return;
+	/* Relaxed: a hint. */
+	if (sti_unlikely(atomic_load_explicit(&ring->turn, memory_order_relaxed) !=
+			 thread->number + 1))
+		sti_ring_take_turn(ring, (uint16_t)(thread->number + 1));
 }
 
 /* Takes up to max items that are filled and consecutive, and have none of the bits in stop. *stopp:
