@@ -118,8 +118,7 @@ static bool push_places(struct sti_delivery *delivery, struct stasis_subscriptio
 	size_t n = bundle_size(places), pushed;
 	enum sti_push push;
 
-	/* A2: pairs with R2 in executor_begin_close(). */
-	if (atomic_load_explicit(&mailbox->flags, memory_order_acquire) != 0)
+	if (sti_mailbox_is_flagged(mailbox))
 		return false;
 	push = sti_mpsc_push_n(&mailbox->tail, bundle_items(places), n, STI_MPSC_FIT, &pushed);
 	if (sti_likely(push == STI_PUSH_OK))

@@ -18,8 +18,8 @@
  * ("Turns" in ring/protocol.h).
  *
  * Edges
- *   A2  load-acquire mailbox->flags <- R2 in exec/executor.c: if REFUSING is not set, workers live
- *       until this read section has ended.
+ *   A2  load-acquire mailbox->flags, sti_mailbox_is_flagged() <- R2 in exec/executor.c: if
+ *       REFUSING is not set, workers live until this read section has ended.
  */
 
 #include <errno.h>
@@ -37,12 +37,6 @@
 #include "bus/topic.h"
 #include "bus/walk.h"
 
-static bool mailbox_is_flagged(const struct sti_mailbox *mailbox)
-{
-	/* A2: pairs with R2 in executor_begin_close(). */
-	return sti_unlikely(atomic_load_explicit(&mailbox->flags, memory_order_acquire) != 0);
-}
-
 /* One subscription, of so many: with several, who comes second is a step behind everywhere, and
  * would wait at each. */
 STI_INLINE void take_turn(struct stasis_subscription *sub, size_t n_subs)
@@ -56,7 +50,7 @@ STI_INLINE void push_one(struct sti_delivery *delivery, struct stasis_subscripti
 {
 	enum sti_push push;
 
-	if (mailbox_is_flagged(&sub->mailbox)) {
+	if (sti_mailbox_is_flagged(&sub->mailbox)) {
 		sti_push_flagged(delivery, sub);
 		return;
 	}

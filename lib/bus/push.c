@@ -186,8 +186,7 @@ void sti_push_all(struct sti_delivery *delivery, struct stasis_subscription *sub
 		sti_push_behind(delivery, sub);
 		return;
 	}
-	/* A2: pairs with R2 in executor_begin_close(). */
-	if (sti_unlikely(atomic_load_explicit(&sub->mailbox.flags, memory_order_acquire) != 0)) {
+	if (sti_mailbox_is_flagged(&sub->mailbox)) {
 		sti_push_flagged(delivery, sub);
 		return;
 	}
@@ -202,8 +201,7 @@ void sti_push_item(struct sti_delivery *delivery, struct stasis_subscription *su
 {
 	enum sti_push push;
 
-	/* A2: pairs with R2 in executor_begin_close(). */
-	if (atomic_load_explicit(&sub->mailbox.flags, memory_order_acquire) != 0) {
+	if (sti_mailbox_is_flagged(&sub->mailbox)) {
 		sti_push_flagged(delivery, sub);
 		return;
 	}

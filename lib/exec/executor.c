@@ -148,7 +148,7 @@ static bool executor_begin_close(struct stasis_executor *executor)
 		atomic_store_explicit(&executor->phase, STI_EXECUTOR_CLOSING, memory_order_seq_cst);
 		for (struct sti_mailbox *mailbox = executor->members; mailbox != NULL;
 		     mailbox = mailbox->member_next) {
-			/* R2: pairs with A2 in schedule.c and publish.c. */
+			/* R2: pairs with A2 in schedule.c and mailbox.h. */
 			atomic_fetch_or_explicit(&mailbox->flags, STI_MAILBOX_REFUSING,
 						 memory_order_release);
 			/* They find that it takes nothing any more. */

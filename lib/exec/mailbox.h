@@ -104,6 +104,14 @@ struct sti_mailbox {
 	struct sti_limits *limits; /* NULL: grows without end, and nobody watches it */
 };
 
+/* Must a push look before it goes in? Inside a read section. */
+STI_INLINE bool sti_mailbox_is_flagged(const struct sti_mailbox *mailbox)
+{
+	/* A2: if REFUSING is not set, workers live until this read section has ended; pairs with R2
+	 * in executor_begin_close(). */
+	return sti_unlikely(atomic_load_explicit(&mailbox->flags, memory_order_acquire) != 0);
+}
+
 enum sti_turn {
 	STI_TURN_GONE, /* idle, done, or somebody else's */
 	STI_TURN_MORE, /* still responsible: its batch was used up, or a ring follows */
