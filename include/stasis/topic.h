@@ -142,9 +142,10 @@ STASIS_API struct stasis_forward *stasis_forward_cancel(struct stasis_forward *f
  *             thread (its counters), and when it has to remember much: more than 16 topics with
  *             distinct subscriptions on its way, or more than 8 subscriptions with something left
  *             to do (below); makes a system call only to wake a worker that
- *             sleeps: for the message, or to keep an eye on the one that is busy. A thread that
- *             finds another publishing to the same one subscription, and a thousand messages
- *             queued there, lets it go on alone for 5 us, once.
+ *             sleeps: for the message, or to keep an eye on the one that is busy. Where several
+ *             threads publish to one and the same subscription all the time, and more than a
+ *             thousand messages are queued there, each lets another go on alone for some
+ *             microseconds before it publishes; inside callbacks it does not.
  *             Three things are left until everybody has it, and are done by this thread then:
  *             waiting for room where the policy is STASIS_OVERFLOW_BLOCK, calling on_congestion,
  *             and delivering where the executor is STASIS_WAIT_INLINE.

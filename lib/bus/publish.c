@@ -14,8 +14,7 @@
  * Linearization: a publish reaches those whose subscriptions are in the arrays at A1
  * (bus/subscribers.h) and whose ring is not closed at the push (S1 in ring/protocol.h).
  * Progress: lock-free. A subscription whose consumer is stuck costs its publishers memory only, and
- * several that publish to it alone some time: each lets another go on for 5 us, and then others him
- * ("Turns" in ring/protocol.h).
+ * those who publish to it alone, all the time, some pauses ("Turns" in ring/protocol.h).
  *
  * Edges
  *   A2  load-acquire mailbox->flags, sti_mailbox_is_flagged() <- R2 in exec/executor.c: if
@@ -41,8 +40,8 @@
  * would wait at each. */
 STI_INLINE void take_turn(struct stasis_subscription *sub, size_t n_subs)
 {
-	if (n_subs == 1)
-		sti_mpsc_take_turn(&sub->mailbox.tail, sti_thread_self());
+	if (n_subs == 1 && sti_unlikely(!sti_mpsc_has_turn(&sub->mailbox.tail, sti_thread_self())))
+		sti_push_take_turn(sub);
 }
 
 STI_INLINE void push_one(struct sti_delivery *delivery, struct stasis_subscription *sub,

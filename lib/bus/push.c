@@ -108,6 +108,12 @@ bool sti_push_must_not_wait(const struct stasis_subscription *sub)
 	return sti_context_current() != NULL || sti_executor_ran_here(sub->mailbox.executor);
 }
 
+void sti_push_take_turn(struct stasis_subscription *sub)
+{
+	/* Nobody's turn is worth a callback that comes later, or a loop that runs some. */
+	sti_mpsc_take_turn(&sub->mailbox.tail, sti_thread_self(), !sti_push_must_not_wait(sub));
+}
+
 /* An update is queued at once, for its place in the chain is now; its publisher waits later. */
 static void wait_later(struct sti_delivery *delivery, struct stasis_subscription *sub,
 		       const struct stasis_message *item)

@@ -63,6 +63,10 @@ enum sti_push sti_push_wait(struct stasis_subscription *sub, void *const *items,
 /* Must the calling thread not wait for room in this subscription's queue? */
 bool sti_push_must_not_wait(const struct stasis_subscription *sub);
 
+/* Says that this thread publishes to the subscription alone, and lets another who does go on for a
+ * while, if neither can be delivered soon. */
+void sti_push_take_turn(struct stasis_subscription *sub);
+
 /* How far ahead of the delivery at hand the next subscriptions' lines are fetched. */
 #define STI_FETCH_MAILBOX 6
 #define STI_FETCH_RING 3

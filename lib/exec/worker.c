@@ -8,7 +8,6 @@
 #include "base/clock.h"
 #include "base/slab.h"
 #include "exec/executor.h"
-#include "sync/backoff.h"
 
 /* Faster than one item per this: busy. In lock-step with a producer it is about 160. */
 #define BUSY_GAP_NS 250
@@ -103,6 +102,14 @@ static void worker_settle(struct sti_worker *worker)
 		sti_eventcount_signal(&executor->drained);
 }
 
+static void look_away(uint64_t ticks)
+{
+	uint64_t start = sti_ticks();
+
+	while (sti_ticks() - start < ticks)
+		sti_cpu_relax();
+}
+
 static void pace_measure(struct sti_pace *pace, uint64_t now, uint64_t items)
 {
 	uint64_t elapsed = now - pace->start;
@@ -161,7 +168,7 @@ static void worker_end_pass(struct sti_worker *worker, bool more)
 	if (pass->hole && pass->items == 0)
 		worker_wait_at_hole(worker);
 	else if (more && !pass->more && worker->pace.pause > 0)
-		sti_look_away(worker->pace.pause);
+		look_away(worker->pace.pause);
 	*pass = (struct sti_pass){ .start = now,
 				   .turns_left = sti_runqueue_length(&worker->queue) };
 }

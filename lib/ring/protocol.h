@@ -102,11 +102,13 @@
  *
  * Turns
  *   Two producers that push as fast as they can take the tail's line from each other at every push,
- *   and both wait for it more than they work. So a producer may say, before he pushes, that it is
- *   his turn. Who finds that the last turn was another's, and that the consumer is far behind,
- *   looks away for STI_TURN_NS first, in which the other pushes on alone. Nothing depends on it:
- *   turn is a hint, a push looks away once, and an item that finds so many before it is delivered
- *   no later.
+ *   and both wait for it more than they work. So a producer may mark, before he pushes, that it is
+ *   his turn. Who finds another's mark where he took his last turn, in a queue without bounds whose
+ *   consumer is far behind, looks away for some sti_backoff(), in which the other pushes on alone;
+ *   then he marks the turn as his, whatever the other does. If the other has hardly pushed, he does
+ *   not push all the time, and the next STI_TURN_SKIPS such marks are not waited for.
+ *   Nothing depends on it: the mark is a hint, and a push looks away once. The consumer has enough
+ *   to do for longer than that; what is pushed meanwhile by the other comes first.
  *
  * If this thread stops
  *   after reserving            a hole: it holds up the consumer until he takes it over. Who would
@@ -213,10 +215,12 @@
 /* How many slots ahead of a push its line is fetched for writing. */
 #define STI_RING_PREFETCH 24u
 
-/* So long a producer lets another push on alone, if so many items are queued: more than a consumer
- * whose callbacks do next to nothing takes in that time. */
-#define STI_TURN_NS 5000u
+/* When producers take turns: from so many items queued; a turn's length; fewer pushes in it than so
+ * many are not those of one who pushes all the time. */
 #define STI_TURN_BACKLOG 1024u
+#define STI_TURN_BACKOFFS 4u
+#define STI_TURN_PUSHES 16u
+#define STI_TURN_SKIPS 64u
 
 /* What became of the positions that were taken over at once. Made with CLOSED set, so that there
  * are no more of them; freed a grace period after the ring was left. */
@@ -250,7 +254,8 @@ struct sti_ring {
 	/* atomic: set by the consumer, in a ring that follows another */
 	_Atomic uint64_t limit;
 
-	/* consumer only; producers read it once a lap, and take from a queue that evicts */
+	/* consumer only; producers read it once a lap and where they take turns, and take from a
+	 * queue that evicts */
 	alignas(STI_CACHELINE) _Atomic uint64_t head;
 	/* set before it becomes head->ring: pushes into the rings before this one, and how many of
 	 * them were taken over */

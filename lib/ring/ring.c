@@ -332,24 +332,51 @@ static uint64_t reserve(struct pushing *push, uint64_t n, uint64_t *posp)
 	}
 }
 
-/* In this ring. Relaxed, all: hints. */
-static bool consumer_is_far_behind(const struct sti_ring *ring)
+/* Relaxed: a hint. */
+static uint64_t ring_next_pos(const struct sti_ring *ring)
 {
-	uint64_t pos = sti_ring_pos(atomic_load_explicit(&ring->tail, memory_order_relaxed));
-
-	/* First what is in the producers' line: a consumer who rests is not behind. */
-	return atomic_load_explicit(&ring->idle_at, memory_order_relaxed) == STI_RING_IDLE_NONE &&
-	       pos - atomic_load_explicit(&ring->head, memory_order_relaxed) >= STI_TURN_BACKLOG;
+	return sti_ring_pos(atomic_load_explicit(&ring->tail, memory_order_relaxed));
 }
 
-void sti_ring_take_turn(struct sti_ring *ring, uint16_t me)
+bool sti_ring_is_long(const struct sti_ring *ring)
 {
+	uint64_t pos, head;
+
+	/* First what is in the producers' line. Relaxed, all: hints. */
+	if (ring->capacity != 0 || ring->mask < STI_TURN_BACKLOG ||
+	    atomic_load_explicit(&ring->idle_at, memory_order_relaxed) != STI_RING_IDLE_NONE)
+		return false;
+	pos = ring_next_pos(ring);
+	head = atomic_load_explicit(&ring->head, memory_order_relaxed) & ~STI_RING_SHUT;
+	/* It may have gone past pos since. */
+	return pos >= head && pos - head >= STI_TURN_BACKLOG;
+}
+
+/* Lets another push on. Has he pushed as who pushes all the time? */
+static bool ring_await_turn(const struct sti_ring *ring)
+{
+	uint64_t pos = ring_next_pos(ring);
+
+	for (unsigned i = 0; i < STI_TURN_BACKOFFS; i++)
+		sti_backoff();
+	return ring_next_pos(ring) - pos >= STI_TURN_PUSHES;
+}
+
+void sti_mpsc_take_turn(struct sti_mpsc_tail *tail, struct sti_thread *thread, bool may_wait)
+{
+	/* A4: as in sti_mpsc_push(). */
+	struct sti_ring *ring = atomic_load_explicit(&tail->ring, memory_order_acquire);
+
+	/* Who pushes here and there is not one that another could make room for. */
+	if (!may_wait || thread->turn != ring)
+		thread->turn_skips = 0;
+	else if (thread->turn_skips > 0)
+		thread->turn_skips--;
+	else if (sti_ring_is_long(ring) && !ring_await_turn(ring))
+		thread->turn_skips = STI_TURN_SKIPS;
+	thread->turn = ring;
 	/* Relaxed: a hint. */
-	if (atomic_load_explicit(&ring->turn, memory_order_relaxed) != 0 &&
-	    consumer_is_far_behind(ring))
-		sti_look_away(sti_ticks_from_ns(STI_TURN_NS));
-	/* Relaxed: ditto. */
-	atomic_store_explicit(&ring->turn, me, memory_order_relaxed);
+	atomic_store_explicit(&ring->turn, (uint16_t)(thread->number + 1), memory_order_relaxed);
 }
 
 /* Fills what has been reserved. How many of the items stay: the others have to be pushed again. */

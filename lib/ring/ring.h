@@ -116,6 +116,9 @@ uint64_t sti_mpsc_skipped(const struct sti_mpsc_head *head);
  * never more than a capacity that no forced push has exceeded. */
 uint64_t sti_mpsc_depth(const struct sti_mpsc_head *head);
 
+/* Is a queue without bounds so long, in this ring, that producers take turns? A hint. */
+bool sti_ring_is_long(const struct sti_ring *ring);
+
 /* So long consumers wait at a hole before they take it over, in nanoseconds; UINT64_MAX: for ever.
  * For tests. */
 void sti_ring_set_patience(uint64_t ns);
@@ -225,22 +228,21 @@ static inline enum sti_push sti_mpsc_push(struct sti_mpsc_tail *tail, void *item
 	return sti_ring_put(tail, ring, pos, item);
 }
 
-void sti_ring_take_turn(struct sti_ring *ring, uint16_t me);
-
-/* Before a push by one of several threads that may be pushing all the time, to no other queue in
- * between: see "Turns". NULL: does nothing. Inside an RCU read section. */
-static inline void sti_mpsc_take_turn(struct sti_mpsc_tail *tail, const struct sti_thread *thread)
+/* Is it this thread's turn already? What never has one, always: a thread without a record. */
+static inline bool sti_mpsc_has_turn(const struct sti_mpsc_tail *tail,
+				     const struct sti_thread *thread)
 {
 	/* A4: as in sti_mpsc_push(). */
-	struct sti_ring *ring = atomic_load_explicit(&tail->ring, memory_order_acquire);
+	const struct sti_ring *ring = atomic_load_explicit(&tail->ring, memory_order_acquire);
 
-	if (sti_unlikely(thread == NULL))
-		return;
 	/* Relaxed: a hint. */
-	if (sti_unlikely(atomic_load_explicit(&ring->turn, memory_order_relaxed) !=
-			 thread->number + 1))
-		sti_ring_take_turn(ring, (uint16_t)(thread->number + 1));
+	return thread == NULL || atomic_load_explicit(&ring->turn, memory_order_relaxed) ==
+					 thread->number + 1;
 }
+
+/* Before a push by one of several threads that may be pushing all the time: see "Turns". may_wait:
+ * the thread is not one that others wait for. Inside an RCU read section. */
+void sti_mpsc_take_turn(struct sti_mpsc_tail *tail, struct sti_thread *thread, bool may_wait);
 
 /* Takes up to max items that are filled and consecutive, and have none of the bits in stop. *stopp:
  * one that has, and is filled, is next. */

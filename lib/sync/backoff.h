@@ -9,9 +9,7 @@
  * alone, both get more done: a run of operations per transfer. */
 
 #include <stdbool.h>
-#include <stdint.h>
 
-#include "base/clock.h"
 #include "base/compiler.h"
 
 /* About 0.7 us where the processor's pause takes 10 ns. */
@@ -20,15 +18,6 @@
 static inline void sti_backoff(void)
 {
 	for (int i = 0; i < STI_BACKOFF_PAUSES; i++)
-		sti_cpu_relax();
-}
-
-/* For so long: leaves a line to those who need it. */
-static inline void sti_look_away(uint64_t ticks)
-{
-	uint64_t start = sti_ticks();
-
-	while (sti_ticks() - start < ticks)
 		sti_cpu_relax();
 }
 

@@ -7,8 +7,8 @@
  * Threads register themselves at their first read section and leave when they end. A read section
  * costs about a nanosecond: inline, with membarrier(2) on the side of those who wait.
  *
- * Read sections nest. A read section must not wait for anything: call_rcu and every grace period
- * wait for it.
+ * Read sections nest. A read section must not wait for anything, though it may look away for some
+ * microseconds (sync/backoff.h): call_rcu and every grace period wait for it.
  *
  * ThreadSanitizer does not see liburcu's ordering. Here, and nowhere else, it is told: what
  * happened inside a read section that ended before a grace period happens before the callback after

@@ -73,6 +73,7 @@ static size_t ring_publish(struct sb_publisher *publisher, size_t n)
 {
 	struct bare_ring *ring = publisher->run->data;
 	bool repeated = publisher->run->topology.mode == SB_MODE_REPUBLISH;
+	struct sti_thread *thread = sti_thread_self();
 
 	for (size_t i = 0; i < n; i++) {
 		struct stasis_message *message = repeated ? stasis_object_ref(publisher->data) :
@@ -83,6 +84,8 @@ static size_t ring_publish(struct sb_publisher *publisher, size_t n)
 			return i;
 		}
 		sti_rcu_read_lock();
+		if (!sti_mpsc_has_turn(&ring->tail, thread))
+			sti_mpsc_take_turn(&ring->tail, thread, true);
 		if (sti_unlikely(sti_mpsc_push(&ring->tail, message) &
 				 (STI_PUSH_ENDED | STI_PUSH_NOMEM)))
 			publisher->refused++;
