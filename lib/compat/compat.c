@@ -148,62 +148,66 @@ static void module_settle_locked(struct stasis_compat_module *module, enum modul
 	pthread_cond_broadcast(&modules_changed);
 }
 
-/* Of those in a module's file that are loaded, and were after it but before so many loads, the
- * last. */
-static struct stasis_compat_module *
-last_of_file_locked(const struct stasis_compat_module *module, uint64_t before)
+static bool module_is_listed_locked(const struct stasis_compat_module *module)
 {
-	struct stasis_compat_module *last = NULL;
-
-	for (struct stasis_compat_module *m = modules; m != NULL && module->file != NULL;
-	     m = m->next) {
-		if (m->file == module->file && m->state == MODULE_LOADED &&
-		    m->loaded > module->loaded && m->loaded < before &&
-		    (last == NULL || m->loaded > last->loaded))
-			last = m;
-	}
-	return last;
+	return *modules_find_locked(module) != NULL;
 }
 
-/* A module that is loaded is about to go: what was loaded after it goes first, for the destructors
- * of a file may come in any order. */
-static void unload_later_locked(const struct stasis_compat_module *module)
+/* This thread does not wait for itself: it has called exit() inside a load function. */
+static bool module_runs_elsewhere_locked(const struct stasis_compat_module *module)
 {
-	uint64_t before = UINT64_MAX;
-	struct stasis_compat_module *later;
-
-	while ((later = last_of_file_locked(module, before)) != NULL) {
-		bool gone;
-
-		before = later->loaded;
-		gone = module_call_locked(later, later->unload) == 0;
-		module_settle_locked(later, gone ? MODULE_REGISTERED : MODULE_LOADED);
-	}
+	return module->state == MODULE_BUSY && module->runner != &depth;
 }
 
-/* Waits until none of its functions runs. Is it loaded? */
-static bool module_rests_loaded_locked(const struct stasis_compat_module *module)
-{
-	/* This thread does not wait for itself: it has called exit() inside a load function. */
-	while (*modules_find_locked(module) != NULL && module->state == MODULE_BUSY &&
-	       module->runner != &depth)
-		pthread_cond_wait(&modules_changed, &modules_lock);
-	return *modules_find_locked(module) != NULL && module->state == MODULE_LOADED;
-}
-
-void stasis_compat_module_unregister(struct stasis_compat_module *module)
+static void module_unregister_locked(struct stasis_compat_module *module)
 {
 	struct stasis_compat_module **place;
 
-	pthread_mutex_lock(&modules_lock);
-	if (module_rests_loaded_locked(module))
-		unload_later_locked(module);
-	if (module_rests_loaded_locked(module))
+	while (module_is_listed_locked(module) && module_runs_elsewhere_locked(module))
+		pthread_cond_wait(&modules_changed, &modules_lock);
+	if (module_is_listed_locked(module) && module->state == MODULE_LOADED)
 		module_call_locked(module, module->unload);
 	place = modules_find_locked(module);
 	if (*place != NULL)
 		*place = module->next;
 	pthread_cond_broadcast(&modules_changed);
+}
+
+void stasis_compat_module_unregister(struct stasis_compat_module *module)
+{
+	pthread_mutex_lock(&modules_lock);
+	module_unregister_locked(module);
+	pthread_mutex_unlock(&modules_lock);
+}
+
+/* Of those of a file the one to go next: who is being loaded, or was last. NULL: there are none. */
+static struct stasis_compat_module *last_of_file_locked(const void *file)
+{
+	struct stasis_compat_module *last = NULL;
+	uint64_t last_rank = 0;
+
+	for (struct stasis_compat_module *m = modules; m != NULL; m = m->next) {
+		uint64_t rank = module_runs_elsewhere_locked(m) ? UINT64_MAX :
+				m->state == MODULE_LOADED	? m->loaded :
+								  0;
+
+		if (m->file == file && (last == NULL || rank >= last_rank)) {
+			last = m;
+			last_rank = rank;
+		}
+	}
+	return last;
+}
+
+void stasis_compat_modules_end(const void *file)
+{
+	struct stasis_compat_module *module;
+
+	if (file == NULL)
+		return;
+	pthread_mutex_lock(&modules_lock);
+	while ((module = last_of_file_locked(file)) != NULL)
+		module_unregister_locked(module);
 	pthread_mutex_unlock(&modules_lock);
 }
 

@@ -66,6 +66,10 @@ struct stasis_compat_module {
 	const char *licence;
 	const char *description;
 	unsigned module_flags;
+	/* Where it stands: modules of one file have an address in common; NULL: nowhere. A compiler
+	 * may register them in any order. */
+	const void *file;
+	unsigned line;
 
 	/* AST_MODULE_INFO() is given those of these that there are. */
 	int (*load)(void);   /* NULL: nothing to be done */
@@ -73,11 +77,6 @@ struct stasis_compat_module {
 	int (*reload)(void); /* not called by the library */
 	unsigned load_pri;   /* 0: AST_MODPRI_DEFAULT */
 	enum ast_module_support_level support_level;
-
-	/* Where it stands: modules of one file have an address in common; NULL: nowhere. A compiler
-	 * may register them in any order. */
-	const void *file;
-	unsigned line;
 
 	/* the registry's */
 	struct stasis_compat_module *next;
@@ -114,6 +113,21 @@ STASIS_API int stasis_compat_module_register(struct stasis_compat_module *module
  * Return:     nothing.
  */
 STASIS_API void stasis_compat_module_unregister(struct stasis_compat_module *module);
+
+/**
+ * stasis_compat_modules_end() - unload the modules of a file and take them off the list
+ * @file:  their member file; NULL: nothing is done
+ *
+ * The one loaded last goes first, whatever the order in which a compiler ends them. They go even if
+ * their unload functions refuse.
+ *
+ * Ownership:  gives them back.
+ * Threads:    any thread.
+ * Progress:   runs the unload functions; waits while another thread is inside a load or unload
+ *             function of one of them.
+ * Return:     nothing.
+ */
+STASIS_API void stasis_compat_modules_end(const void *file);
 
 /**
  * stasis_compat_modules_load() - load all modules that are not loaded
@@ -207,7 +221,7 @@ static inline int ast_modules_unload(void)
 	}                                                                                          \
 	__attribute__((destructor)) static void stasis_compat_module_close_##at(void)              \
 	{                                                                                          \
-		stasis_compat_module_unregister(&stasis_compat_module_##at);                       \
+		stasis_compat_modules_end(&stasis_compat_module_file);                             \
 	}                                                                                          \
 	struct stasis_compat_module
 
