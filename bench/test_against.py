@@ -10,7 +10,6 @@ import re
 import shutil
 import subprocess
 import tempfile
-import threading
 import unittest
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -141,11 +140,17 @@ class AgainstTest(unittest.TestCase):
         lock = os.path.join(self.environment['STASIS_BUILD_DIR'], 'against.lock')
         with open(lock, 'w', encoding='utf-8') as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
-            other = threading.Timer(1, fcntl.flock, (stream, fcntl.LOCK_UN))
-            other.start()
-            self.against('HEAD', '--rounds', '1', status=0)
-            other.join()
-        self.assertIn('waiting for it', self.printed)
+            with subprocess.Popen(
+                    [os.path.join(self.tree, 'tools/bench'), '--against', 'HEAD', '--rounds', '1'],
+                    env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+                    text=True) as process:
+                # To the end of the stream, should it not wait.
+                printed = next((line for line in process.stderr if 'waiting for it' in line), '')
+                fcntl.flock(stream, fcntl.LOCK_UN)
+                rest = process.stderr.read()
+        self.assertNotEqual(printed, '')
+        self.assertIn('round 1 of 1', rest)
+        self.assertEqual(process.returncode, 0)
 
     def test_built_anew_with_other_flags(self):
         self.repository()

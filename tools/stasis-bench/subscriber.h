@@ -13,6 +13,7 @@
  *          read acked, the main thread count; the rest is read when everything has ended.
  */
 
+#include <assert.h>
 #include <semaphore.h>
 #include <stdalign.h>
 #include <stdatomic.h>
@@ -71,6 +72,9 @@ struct sb_subscriber {
 	sem_t let_go;
 };
 
+static_assert(sizeof(void *) != 8 || offsetof(struct sb_subscriber, acked) == STI_CACHELINE,
+	      "a callback's line");
+
 /* acked follows count in steps of ack, a power of two. 0 or -ENOMEM. */
 int sb_subscriber_init(struct sb_subscriber *sub, unsigned index, unsigned n_publishers,
 		       uint64_t ack);
@@ -114,9 +118,12 @@ static inline void sb_deliver(struct sb_subscriber *sub, const struct sb_stamp *
 		return;
 	}
 	atomic_store_explicit(&sub->busy, 1, memory_order_relaxed);
+	if (sti_unlikely(stamp->publisher >= sub->n_publishers)) {
+		sb_deliver_wrong(sub, stamp);
+		return;
+	}
 	if (!(stamp->flags & SB_STAMP_REPEATED)) {
-		if (sti_unlikely(stamp->publisher >= sub->n_publishers ||
-				 stamp->sequence != sub->next[stamp->publisher])) {
+		if (sti_unlikely(stamp->sequence != sub->next[stamp->publisher])) {
 			sb_deliver_wrong(sub, stamp);
 			return;
 		}
