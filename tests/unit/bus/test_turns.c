@@ -7,7 +7,7 @@
 #include "bus_fixture.h"
 #include "exec/executor.h"
 
-/* A mark that no thread of a test makes. */
+/* A mark that the thread of a test does not make. */
 #define OTHER ((uint16_t)STI_THREAD_MAX)
 
 struct turns {
