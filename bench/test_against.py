@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import tempfile
+import threading
 import unittest
 
 TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
@@ -144,10 +145,14 @@ class AgainstTest(unittest.TestCase):
                     [os.path.join(self.tree, 'tools/bench'), '--against', 'HEAD', '--rounds', '1'],
                     env=self.environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
                     text=True) as process:
+                # Should it wait without a word.
+                limit = threading.Timer(200, process.kill)
+                limit.start()
                 # To the end of the stream, should it not wait.
                 printed = next((line for line in process.stderr if 'waiting for it' in line), '')
                 fcntl.flock(stream, fcntl.LOCK_UN)
                 rest = process.stderr.read()
+                limit.cancel()
         self.assertNotEqual(printed, '')
         self.assertIn('round 1 of 1', rest)
         self.assertEqual(process.returncode, 0)

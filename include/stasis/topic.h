@@ -143,9 +143,10 @@ STASIS_API struct stasis_forward *stasis_forward_cancel(struct stasis_forward *f
  *             distinct subscriptions on its way, or more than 8 subscriptions with something left
  *             to do (below); makes a system call only to wake a worker that
  *             sleeps: for the message, or to keep an eye on the one that is busy. Where several
- *             threads publish to one and the same subscription all the time, and more than a
- *             thousand messages are queued there, each lets another go on alone for some
- *             microseconds before it publishes; inside callbacks it does not.
+ *             threads publish to one and the same subscription without a capacity, all the time,
+ *             and more than two thousand messages are queued there, each lets another go on alone
+ *             for some microseconds before it publishes. Not inside callbacks, nor on threads that
+ *             run STASIS_WAIT_MANUAL executors.
  *             Three things are left until everybody has it, and are done by this thread then:
  *             waiting for room where the policy is STASIS_OVERFLOW_BLOCK, calling on_congestion,
  *             and delivering where the executor is STASIS_WAIT_INLINE.

@@ -29,6 +29,7 @@ struct sti_thread {
 	unsigned number; /* below STI_THREAD_MAX */
 	/* ring/: where it took its last turn, which may be gone; how many it does not wait for */
 	const void *turn;
+	uint64_t turn_pos;
 	unsigned turn_skips;
 	struct sti_clock clock;
 	struct sti_heap heap;

@@ -14,7 +14,7 @@
  * Linearization: a publish reaches those whose subscriptions are in the arrays at A1
  * (bus/subscribers.h) and whose ring is not closed at the push (S1 in ring/protocol.h).
  * Progress: lock-free. A subscription whose consumer is stuck costs its publishers memory only, and
- * those who publish to it alone, all the time, some pauses ("Turns" in ring/protocol.h).
+ * several who publish to it alone, all the time, some pauses ("Turns" in ring/protocol.h).
  *
  * Edges
  *   A2  load-acquire mailbox->flags, sti_mailbox_is_flagged() <- R2 in exec/executor.c: if
@@ -76,6 +76,7 @@ STI_INLINE void count_up(struct stasis_message *message, uint32_t n, bool given)
 struct publish_walk {
 	struct sti_walk walk; /* first: it is what the walk knows of this */
 	struct sti_delivery *delivery;
+	size_t n_before; /* subscriptions that have been delivered to */
 };
 
 /* First, while the caller's references are still there. */
@@ -111,13 +112,14 @@ static void walk_deliver(struct publish_walk *publish, bool given)
 				&walk->segments[i].subs[j], memory_order_relaxed);
 
 			if (sti_likely(sub != NULL && sub != delivery->but)) {
-				take_turn(sub, walk->total);
+				take_turn(sub, publish->n_before + walk->total);
 				sti_push_all(delivery, sub);
 			} else {
 				sti_push_drop(delivery, delivery->messages, delivery->n);
 			}
 		}
 	}
+	publish->n_before += walk->total;
 	walk->n_segments = 0;
 	walk->total = 0;
 }
@@ -166,6 +168,7 @@ static bool publish_run(struct sti_delivery *delivery, const struct stasis_topic
 	bool done;
 
 	publish.delivery = delivery;
+	publish.n_before = 0;
 	sti_walk_init(&publish.walk, delivery->messages[0]->type,
 		      several ? walk_too_wide : walk_full);
 	done = sti_walk(&publish.walk, topic, subs) &&

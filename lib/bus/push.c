@@ -110,8 +110,10 @@ bool sti_push_must_not_wait(const struct stasis_subscription *sub)
 
 void sti_push_take_turn(struct stasis_subscription *sub)
 {
-	/* Nobody's turn is worth a callback that comes later, or a loop that runs some. */
-	sti_mpsc_take_turn(&sub->mailbox.tail, sti_thread_self(), !sti_push_must_not_wait(sub));
+	/* Nobody's turn is worth a callback that comes later, nor a loop that runs some. */
+	bool may_wait = sti_context_current() == NULL && !sti_thread_runs_loops();
+
+	sti_mpsc_take_turn(&sub->mailbox.tail, sti_thread_self(), may_wait);
 }
 
 /* An update is queued at once, for its place in the chain is now; its publisher waits later. */

@@ -8,9 +8,9 @@
  * tried already.
  *
  * Unregistering does not take the turn: it happens inside dlclose(), with the dynamic linker's lock
- * held, which the load function of whoever has the turn may be waiting for. It waits only for a
- * function of the module itself, whose code is about to go. Whoever has the turn passes by a module
- * that is being unregistered.
+ * held, which the load function of whoever has the turn may be waiting for. It waits only for
+ * functions of the module itself, or of those of its file, whose code is about to go. Whoever has
+ * the turn passes by a module that is being unregistered.
  *
  * Edges
  *   R1  fetch-sub refs (not the last) -> A1  uses by former owners before the destructor
@@ -180,34 +180,49 @@ void stasis_compat_module_unregister(struct stasis_compat_module *module)
 	pthread_mutex_unlock(&modules_lock);
 }
 
-/* Of those of a file the one to go next: who is being loaded, or was last. NULL: there are none. */
-static struct stasis_compat_module *last_of_file_locked(const void *file)
+/* Takes those off the list that are not loaded, and of which no function runs. *busyp: one of which
+ * one does, elsewhere, or NULL. The one that was loaded last, or NULL. */
+static struct stasis_compat_module *file_last_locked(const void *file,
+						     struct stasis_compat_module **busyp)
 {
-	struct stasis_compat_module *last = NULL;
-	uint64_t last_rank = 0;
+	struct stasis_compat_module **place = &modules, *last = NULL;
 
-	for (struct stasis_compat_module *m = modules; m != NULL; m = m->next) {
-		uint64_t rank = module_runs_elsewhere_locked(m) ? UINT64_MAX :
-				m->state == MODULE_LOADED	? m->loaded :
-								  0;
+	*busyp = NULL;
+	while (*place != NULL) {
+		struct stasis_compat_module *m = *place;
 
-		if (m->file == file && (last == NULL || rank >= last_rank)) {
-			last = m;
-			last_rank = rank;
+		if (m->file == file && m->state == MODULE_REGISTERED) {
+			*place = m->next;
+			continue;
 		}
+		place = &m->next;
+		if (m->file != file)
+			continue;
+		if (module_runs_elsewhere_locked(m))
+			*busyp = m;
+		else if (last == NULL || m->loaded > last->loaded)
+			last = m;
 	}
 	return last;
 }
 
 void stasis_compat_modules_end(const void *file)
 {
-	struct stasis_compat_module *module;
+	struct stasis_compat_module *last, *busy;
 
 	if (file == NULL)
 		return;
 	pthread_mutex_lock(&modules_lock);
-	while ((module = last_of_file_locked(file)) != NULL)
-		module_unregister_locked(module);
+	while (true) {
+		last = file_last_locked(file, &busy);
+		/* It may be loaded after all others then. */
+		if (busy != NULL)
+			pthread_cond_wait(&modules_changed, &modules_lock);
+		else if (last != NULL)
+			module_unregister_locked(last);
+		else
+			break;
+	}
 	pthread_mutex_unlock(&modules_lock);
 }
 

@@ -103,12 +103,15 @@
  * Turns
  *   Two producers that push as fast as they can take the tail's line from each other at every push,
  *   and both wait for it more than they work. So a producer may mark, before he pushes, that it is
- *   his turn. Who finds another's mark where he took his last turn, in a queue without bounds whose
- *   consumer is far behind, looks away for some sti_backoff(), in which the other pushes on alone;
- *   then he marks the turn as his, whatever the other does. If the other has hardly pushed, he does
- *   not push all the time, and the next STI_TURN_SKIPS such marks are not waited for.
- *   Nothing depends on it: the mark is a hint, and a push looks away once. The consumer has enough
- *   to do for longer than that; what is pushed meanwhile by the other comes first.
+ *   his turn. Who finds another's mark looks away for some sti_backoff(), in which the other pushes
+ *   on alone; then he marks the turn as his, whatever the other does. But only
+ *     in a queue without bounds whose consumer is far behind: he has enough to do meanwhile;
+ *     where he took his last turn, and no more than STI_TURN_FAR pushes ago: both push here, and
+ *       all the time. Who comes now and then marks, and goes on;
+ *     if it has not just been in vain: when the other has hardly pushed, the next STI_TURN_SKIPS of
+ *       such marks are not waited for.
+ *   Nothing depends on it: the mark is a hint, and a push looks away once. What is pushed meanwhile
+ *   by the other comes first.
  *
  * If this thread stops
  *   after reserving            a hole: it holds up the consumer until he takes it over. Who would
@@ -215,11 +218,12 @@
 /* How many slots ahead of a push its line is fetched for writing. */
 #define STI_RING_PREFETCH 24u
 
-/* When producers take turns: from so many items queued; a turn's length; fewer pushes in it than so
- * many are not those of one who pushes all the time. */
-#define STI_TURN_BACKLOG 1024u
+/* When producers take turns, see there: a long queue's length; how long a turn is; fewer pushes in
+ * it than these are not those of one who pushes all the time. */
+#define STI_TURN_BACKLOG 2048u
 #define STI_TURN_BACKOFFS 4u
-#define STI_TURN_PUSHES 16u
+#define STI_TURN_PUSHES 4u
+#define STI_TURN_FAR 1024u
 #define STI_TURN_SKIPS 64u
 
 /* What became of the positions that were taken over at once. Made with CLOSED set, so that there

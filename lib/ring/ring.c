@@ -347,9 +347,21 @@ bool sti_ring_is_long(const struct sti_ring *ring)
 	    atomic_load_explicit(&ring->idle_at, memory_order_relaxed) != STI_RING_IDLE_NONE)
 		return false;
 	pos = ring_next_pos(ring);
-	head = atomic_load_explicit(&ring->head, memory_order_relaxed) & ~STI_RING_SHUT;
+	head = atomic_load_explicit(&ring->head, memory_order_relaxed);
 	/* It may have gone past pos since. */
 	return pos >= head && pos - head >= STI_TURN_BACKLOG;
+}
+
+/* Does the thread push here all the time, and is the mark of another worth waiting for? */
+static bool ring_turn_pays(const struct sti_ring *ring, struct sti_thread *thread)
+{
+	if (thread->turn != ring || ring_next_pos(ring) - thread->turn_pos > STI_TURN_FAR)
+		return false;
+	if (thread->turn_skips > 0) {
+		thread->turn_skips--;
+		return false;
+	}
+	return sti_ring_is_long(ring);
 }
 
 /* Lets another push on. Has he pushed as who pushes all the time? */
@@ -367,14 +379,12 @@ void sti_mpsc_take_turn(struct sti_mpsc_tail *tail, struct sti_thread *thread, b
 	/* A4: as in sti_mpsc_push(). */
 	struct sti_ring *ring = atomic_load_explicit(&tail->ring, memory_order_acquire);
 
-	/* Who pushes here and there is not one that another could make room for. */
-	if (!may_wait || thread->turn != ring)
-		thread->turn_skips = 0;
-	else if (thread->turn_skips > 0)
-		thread->turn_skips--;
-	else if (sti_ring_is_long(ring) && !ring_await_turn(ring))
+	if (may_wait && ring_turn_pays(ring, thread) && !ring_await_turn(ring))
 		thread->turn_skips = STI_TURN_SKIPS;
+	if (thread->turn != ring)
+		thread->turn_skips = 0;
 	thread->turn = ring;
+	thread->turn_pos = ring_next_pos(ring);
 	/* Relaxed: a hint. */
 	atomic_store_explicit(&ring->turn, (uint16_t)(thread->number + 1), memory_order_relaxed);
 }

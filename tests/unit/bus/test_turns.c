@@ -4,6 +4,7 @@
 
 #include "base/thread.h"
 #include "bus/subscription.h"
+#include "bus/walk.h"
 #include "bus_fixture.h"
 #include "exec/executor.h"
 
@@ -68,6 +69,7 @@ static bool publish_waits(struct turns *turns)
 	struct sti_thread *self = sti_thread_self();
 
 	self->turn = ring_of(turns->sub);
+	self->turn_pos = sti_ring_pos(atomic_load(&ring_of(turns->sub)->tail));
 	self->turn_skips = 0;
 	atomic_store(&ring_of(turns->sub)->turn, OTHER);
 	publish(turns);
@@ -156,36 +158,71 @@ static void publish_in_callback(void *data, struct stasis_subscription *sub,
 {
 	struct turns *turns = data;
 
-	if (turns->n_publishes == 0)
-		return;
-	turns->n_publishes--;
+	turns->n_publishes++;
 	turns->n_waits += publish_waits(turns);
 }
 
 /* Those who wait for the callback would wait longer. */
 Test(turns, are_not_waited_for_inside_callbacks)
 {
-	struct turns turns;
-
-	open_turns(&turns, publish_in_callback);
-	make_long(&turns);
-	turns.n_publishes = 100;
-	cr_assert_gt(stasis_executor_run(turns.executor, 200), 100);
-	cr_assert(sti_ring_is_long(ring_of(turns.sub)));
-	cr_assert_eq(turns.n_publishes, 0);
-	cr_assert_eq(turns.n_waits, 0);
-	close_turns(&turns);
-}
-
-/* Nobody else would take what is queued meanwhile. */
-Test(turns, are_not_waited_for_by_a_loops_thread)
-{
+	struct bus bus = bus_open(1);
+	struct stasis_subscription *sub;
 	struct turns turns;
 
 	open_turns(&turns, ignore);
 	make_long(&turns);
-	stasis_executor_run(turns.executor, 1);
+	/* On a thread of the pool, which runs no loop. */
+	sub = stasis_subscribe_with(
+		bus.topic, publish_in_callback, &turns,
+		&(struct stasis_subscribe_options){ .executor = bus.executor });
+	cr_assert_not_null(sub);
+	cr_assert_eq(stasis_publish_take(bus.topic, datum_message(0, 0)), 0);
+	bus_drain(&bus);
+	cr_assert_geq(turns.n_publishes, 1);
+	cr_assert_eq(turns.n_waits, 0);
+	cr_assert(publish_waits(&turns), "outside");
+	stasis_unsubscribe_and_join(sub);
+	bus_close(&bus);
+	close_turns(&turns);
+}
+
+/* Nobody else would take what is queued for the loop meanwhile. */
+Test(turns, are_not_waited_for_by_a_loops_thread)
+{
+	struct turns turns, loop;
+
+	open_turns(&turns, ignore);
+	open_turns(&loop, ignore);
 	make_long(&turns);
+	cr_assert(publish_waits(&turns));
+	stasis_executor_run(loop.executor, SIZE_MAX);
 	cr_assert(!publish_waits(&turns));
+	close_turns(&loop);
+	close_turns(&turns);
+}
+
+/* Delivered in two portions, the second of which is one subscription. */
+Test(turns, are_not_taken_by_who_publishes_to_many_selective_ones)
+{
+	struct stasis_subscription *subs[STI_WALK_SEGMENTS + 1];
+	struct stasis_message_type *types[] = { datum_type() };
+	struct turns turns;
+
+	open_turns(&turns, ignore);
+	stasis_unsubscribe(stasis_object_ref(turns.sub));
+	for (unsigned i = 0; i <= STI_WALK_SEGMENTS; i++) {
+		subs[i] = stasis_subscribe_with(
+			turns.topic, ignore, &turns,
+			&(struct stasis_subscribe_options){ .executor = turns.executor,
+							    .types = types,
+							    .n_types = 1 });
+		cr_assert_not_null(subs[i]);
+		atomic_store(&ring_of(subs[i])->turn, OTHER);
+	}
+	publish(&turns);
+	for (unsigned i = 0; i <= STI_WALK_SEGMENTS; i++) {
+		cr_assert_eq(mark_of(subs[i]), OTHER, "%u", i);
+		stasis_unsubscribe(subs[i]);
+	}
 	close_turns(&turns);
 }

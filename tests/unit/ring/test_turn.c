@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
-/* test_turn.c — turns: when a queue is long, and who looks away before a push. Times are those of
- * the quickest of many tries: whoever is stopped meanwhile has waited, too. */
+/* test_turn.c — turns: when a queue is long, and who looks away before a push. Whoever has done so
+ * in vain, because nobody else pushes, does not do so again for a while: by that it is seen. */
 
 #include <criterion/criterion.h>
 #include <pthread.h>
+#include <sched.h>
+#include <unistd.h>
 
-#include "base/clock.h"
 #include "ring_fixture.h"
 
-#define TRIES 200
 #define ORDER 12u /* room for all items */
 
 /* Of whom nothing but the number and the turn is looked at. */
@@ -38,38 +38,13 @@ static void take_turn(struct sti_thread *thread, bool may_wait)
 	sti_rcu_read_unlock();
 }
 
-/* The least time that a turn of either takes which follows the other's, and which none in vain has
- * come before. */
-static uint64_t quickest_ns(struct sti_thread *first, struct sti_thread *second, bool may_wait)
+/* Does one wait for his turn, after the other's? */
+static bool waits(bool may_wait)
 {
-	uint64_t least = UINT64_MAX;
-
-	take_turn(first, false);
-	take_turn(second, false);
-	for (int i = 0; i < TRIES; i++) {
-		uint64_t before, ns;
-
-		first->turn_skips = second->turn_skips = 0;
-		before = sti_clock_monotonic_ns();
-		take_turn(i % 2 == 0 ? first : second, may_wait);
-		ns = sti_clock_monotonic_ns() - before;
-		least = ns < least ? ns : least;
-	}
-	return least;
-}
-
-static uint64_t backoff_ns(void)
-{
-	uint64_t least = UINT64_MAX;
-
-	for (int i = 0; i < TRIES; i++) {
-		uint64_t before = sti_clock_monotonic_ns(), ns;
-
-		sti_backoff();
-		ns = sti_clock_monotonic_ns() - before;
-		least = ns < least ? ns : least;
-	}
-	return least;
+	one.turn_skips = 0;
+	take_turn(&other, false);
+	take_turn(&one, may_wait);
+	return one.turn_skips > 0;
 }
 
 Test(turn, a_queue_is_long_from_so_many_items)
@@ -85,10 +60,14 @@ Test(turn, a_queue_is_long_from_so_many_items)
 
 Test(turn, a_queue_that_grew_is_as_long_as_its_last_ring)
 {
+	/* In rings of 8, 32, 128, 512 and 2,048. */
+	size_t n_before = 2728;
+
 	open_queue();
-	push_many(0, 2729);
-	cr_assert(!sti_ring_is_long(queue_ring(&queue)));
-	push_many(2729, 1100);
+	for (size_t i = 0; i < n_before + STI_TURN_BACKLOG; i++) {
+		cr_assert(!sti_ring_is_long(queue_ring(&queue)));
+		queue_push(&queue, &items[i % 4096]);
+	}
 	cr_assert(sti_ring_is_long(queue_ring(&queue)));
 	close_queue();
 }
@@ -101,11 +80,8 @@ Test(turn, a_consumer_who_has_gone_past_what_was_read_is_not_behind)
 	ring = queue_ring(&queue);
 	atomic_store(&ring->head, STI_TURN_BACKLOG + 1);
 	cr_assert(!sti_ring_is_long(ring));
-	atomic_store(&ring->head, STI_RING_SHUT | STI_TURN_BACKLOG);
-	cr_assert(!sti_ring_is_long(ring));
-	atomic_store(&ring->head, STI_RING_SHUT);
-	cr_assert(sti_ring_is_long(ring));
 	atomic_store(&ring->head, 0);
+	cr_assert(sti_ring_is_long(ring));
 	close_queue();
 }
 
@@ -133,7 +109,52 @@ Test(turn, a_queue_with_bounds_is_never_long)
 Test(turn, is_waited_for_behind_another_one)
 {
 	open_large(STI_TURN_BACKLOG);
-	cr_assert_geq(quickest_ns(&one, &other, true), STI_TURN_BACKOFFS * backoff_ns() * 9 / 10);
+	cr_assert(!waits(true), "its first turn here");
+	cr_assert(waits(true));
+	cr_assert(sti_mpsc_has_turn(&queue.tail, &one));
+	cr_assert(!sti_mpsc_has_turn(&queue.tail, &other));
+	cr_assert(waits(true));
+	close_queue();
+}
+
+Test(turn, is_not_waited_for_by_who_must_not_wait)
+{
+	open_large(STI_TURN_BACKLOG);
+	take_turn(&one, false);
+	cr_assert(!waits(false));
+	cr_assert(waits(true));
+	close_queue();
+}
+
+Test(turn, is_not_waited_for_in_a_short_queue)
+{
+	open_large(STI_TURN_BACKLOG - 1);
+	take_turn(&one, false);
+	cr_assert(!waits(true));
+	push_many(STI_TURN_BACKLOG - 1, 1);
+	cr_assert(waits(true));
+	close_queue();
+}
+
+Test(turn, is_not_waited_for_by_who_has_been_elsewhere)
+{
+	open_large(STI_TURN_BACKLOG);
+	take_turn(&one, false);
+	one.turn = NULL;
+	cr_assert(!waits(true));
+	cr_assert_eq(one.turn, queue_ring(&queue));
+	cr_assert(waits(true));
+	close_queue();
+}
+
+Test(turn, is_not_waited_for_by_who_comes_now_and_then)
+{
+	open_large(STI_TURN_BACKLOG);
+	take_turn(&one, false);
+	push_many(STI_TURN_BACKLOG, STI_TURN_FAR + 1);
+	cr_assert(!waits(true));
+	push_many(STI_TURN_BACKLOG + STI_TURN_FAR + 1, STI_TURN_FAR - 1);
+	cr_assert(waits(true));
 	close_queue();
 }
 
@@ -143,8 +164,7 @@ Test(turn, of_one_who_does_not_push_is_waited_for_once_in_a_while)
 
 	open_large(STI_TURN_BACKLOG);
 	take_turn(&one, true);
-	take_turn(&other, true);
-	take_turn(&one, true);
+	cr_assert(waits(true));
 	cr_assert_eq(one.turn_skips, STI_TURN_SKIPS);
 	while (one.turn_skips > 0) {
 		take_turn(&other, false);
@@ -158,70 +178,43 @@ Test(turn, of_one_who_does_not_push_is_waited_for_once_in_a_while)
 	close_queue();
 }
 
+static _Atomic bool pushes, ends;
+
+/* Pushes what is taken at once, so that the queue stays as long as it is. */
 static void *push_all_the_time(void *arg)
 {
-	for (size_t i = STI_TURN_BACKLOG; i < 4096; i++)
-		queue_push(&queue, &items[i]);
+	for (size_t i = 0; !atomic_load(&ends); i++) {
+		queue_push(&queue, &items[i % 4096]);
+		sti_mpsc_take(&queue.head, taken, 1);
+		atomic_store(&pushes, true);
+	}
 	return NULL;
 }
 
-/* Of those who wait while another pushes 3,072 items, 100 us and more, one sees it. */
+/* The thread is the consumer, too: the test takes turns only. */
 Test(turn, of_one_who_pushes_is_waited_for_again)
 {
+	pthread_t thread;
 	bool seen = false;
 
-	for (int i = 0; i < 1000 && !seen; i++) {
-		pthread_t thread;
-
-		open_large(STI_TURN_BACKLOG);
-		cr_assert_eq(pthread_create(&thread, NULL, push_all_the_time, NULL), 0);
-		for (int j = 0; j < 50 && !seen; j++) {
-			one.turn = queue_ring(&queue);
-			one.turn_skips = 0;
-			take_turn(&other, false);
-			take_turn(&one, true);
-			seen = one.turn_skips == 0;
-		}
-		pthread_join(thread, NULL);
-		close_queue();
-	}
-	cr_assert(seen);
-}
-
-Test(turn, is_not_waited_for_by_who_must_not_wait)
-{
-	open_large(STI_TURN_BACKLOG);
-	cr_assert_lt(quickest_ns(&one, &other, false), backoff_ns());
-	close_queue();
-}
-
-Test(turn, is_kept_by_who_has_it)
-{
-	open_large(STI_TURN_BACKLOG);
-	cr_assert_lt(quickest_ns(&other, &other, true), backoff_ns());
-	cr_assert(sti_mpsc_has_turn(&queue.tail, &other));
-	cr_assert(!sti_mpsc_has_turn(&queue.tail, &one));
-	close_queue();
-}
-
-Test(turn, is_not_waited_for_by_who_has_been_elsewhere)
-{
-	uint64_t least = UINT64_MAX;
-
-	open_large(STI_TURN_BACKLOG);
+	/* Nobody pushes while another waits. */
+	if (sysconf(_SC_NPROCESSORS_ONLN) < 2)
+		cr_skip_test();
+	open_large(STI_TURN_BACKLOG + 1);
 	take_turn(&one, false);
-	for (int i = 0; i < TRIES; i++) {
-		uint64_t before, ns;
+	cr_assert_eq(pthread_create(&thread, NULL, push_all_the_time, NULL), 0);
+	while (!atomic_load(&pushes))
+		sched_yield();
+	for (int i = 0; i < 100000 && !seen; i++) {
+		uint64_t pos = sti_ring_pos(atomic_load(&queue_ring(&queue)->tail));
 
-		take_turn(&one, false);
-		other.turn = NULL;
-		before = sti_clock_monotonic_ns();
-		take_turn(&other, true);
-		ns = sti_clock_monotonic_ns() - before;
-		least = ns < least ? ns : least;
+		one.turn_pos = pos;
+		/* Not because too many have been pushed since. */
+		seen = !waits(true) && one.turn_pos - pos <= STI_TURN_FAR;
 	}
-	cr_assert_lt(least, backoff_ns());
-	cr_assert_eq(other.turn, queue_ring(&queue));
+	atomic_store(&ends, true);
+	pthread_join(thread, NULL);
+	cr_assert(seen);
 	close_queue();
 }
 
