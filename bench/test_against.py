@@ -9,11 +9,10 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 import threading
 import unittest
 
-TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+import made_up
 
 SCRIPTS = ['tools/bench', 'tools/against', 'tools/common.sh', 'bench/compare.py',
            'bench/verdict.py']
@@ -56,35 +55,20 @@ FILES = {
 
 
 @unittest.skipUnless(shutil.which('git'), 'there is no git')
-class AgainstTest(unittest.TestCase):
+class AgainstTest(made_up.TreeTest):
+    scripts, files = SCRIPTS, FILES
+
     def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.tree = os.path.join(folder.name, 'tree')
+        super().setUp()
         # None of the user's settings, and not the repository that this may be called from.
         self.environment = {name: value for name, value in os.environ.items()
                             if not name.startswith('GIT_')}
         self.environment.update(
             GIT_CONFIG_GLOBAL=os.devnull, GIT_CONFIG_SYSTEM=os.devnull,
-            GIT_CEILING_DIRECTORIES=folder.name,
+            GIT_CEILING_DIRECTORIES=self.folder,
             GIT_AUTHOR_NAME='a', GIT_AUTHOR_EMAIL='a@example.org',
             GIT_COMMITTER_NAME='a', GIT_COMMITTER_EMAIL='a@example.org',
-            STASIS_BUILD_DIR=os.path.join(folder.name, 'build'))
-        for name in SCRIPTS:
-            self.write(name, None)
-        for name, text in FILES.items():
-            self.write(name, text)
-
-    def write(self, name, text):
-        path = os.path.join(self.tree, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        if text is None:
-            shutil.copy(os.path.join(TOP, name), path)
-            return
-        with open(path, 'w', encoding='utf-8') as stream:
-            stream.write(text)
-        if text.startswith('#!'):
-            os.chmod(path, 0o755)
+            STASIS_BUILD_DIR=self.build)
 
     def git(self, *arguments):
         subprocess.run(['git', *arguments], cwd=self.tree, env=self.environment, check=True,
@@ -137,8 +121,8 @@ class AgainstTest(unittest.TestCase):
 
     def test_one_at_a_time(self):
         self.repository()
-        os.makedirs(self.environment['STASIS_BUILD_DIR'])
-        lock = os.path.join(self.environment['STASIS_BUILD_DIR'], 'against.lock')
+        os.makedirs(self.build)
+        lock = os.path.join(self.build, 'against.lock')
         with open(lock, 'w', encoding='utf-8') as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
             with subprocess.Popen(

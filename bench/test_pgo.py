@@ -5,10 +5,9 @@
 import os
 import shutil
 import subprocess
-import tempfile
 import unittest
 
-TOP = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+import made_up
 
 SCRIPTS = ['tools/pgo', 'tools/common.sh']
 
@@ -30,28 +29,12 @@ FILES = {
 
 
 @unittest.skipUnless(shutil.which('gcc') and shutil.which('g++'), 'there is no gcc')
-class PgoTest(unittest.TestCase):
-    def setUp(self):
-        folder = tempfile.TemporaryDirectory()
-        self.addCleanup(folder.cleanup)
-        self.tree = os.path.join(folder.name, 'tree')
-        self.build = os.path.join(folder.name, 'build')
-        self.environment = dict(os.environ, STASIS_BUILD_DIR=self.build, CC='gcc', CXX='g++')
-        for name in SCRIPTS:
-            self.write(name, None)
-        for name, text in FILES.items():
-            self.write(name, text)
+class PgoTest(made_up.TreeTest):
+    scripts, files = SCRIPTS, FILES
 
-    def write(self, name, text):
-        path = os.path.join(self.tree, name)
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        if text is None:
-            shutil.copy(os.path.join(TOP, name), path)
-            return
-        with open(path, 'w', encoding='utf-8') as stream:
-            stream.write(text)
-        if text.startswith('#!'):
-            os.chmod(path, 0o755)
+    def setUp(self):
+        super().setUp()
+        self.environment = dict(os.environ, STASIS_BUILD_DIR=self.build, CC='gcc', CXX='g++')
 
     def pgo(self, *arguments, status):
         result = subprocess.run([os.path.join(self.tree, 'tools/pgo'), *arguments], cwd='/',

@@ -56,14 +56,11 @@ void queue_push(unsigned producer, unsigned number)
 	wake_if(result);
 }
 
-void queue_push_n(unsigned producer, unsigned number, unsigned n, enum sti_mpsc_how how)
+static void push_items(unsigned producer, void *const *items, unsigned n, enum sti_mpsc_how how)
 {
-	void *items[4];
 	enum sti_push result;
 	size_t pushed;
 
-	for (unsigned i = 0; i < n; i++)
-		items[i] = item_new(producer, number + i);
 	sti_rcu_read_lock();
 	result = sti_mpsc_push_n(&queue.tail, items, n, how, &pushed);
 	sti_rcu_read_unlock();
@@ -73,14 +70,21 @@ void queue_push_n(unsigned producer, unsigned number, unsigned n, enum sti_mpsc_
 	wake_if(result);
 }
 
+void queue_push_n(unsigned producer, unsigned number, unsigned n, enum sti_mpsc_how how)
+{
+	void *items[4];
+
+	for (unsigned i = 0; i < n; i++)
+		items[i] = item_new(producer, number + i);
+	push_items(producer, items, n, how);
+}
+
 /* Of one producer, once. */
 static _Alignas(2 * STI_RUN_PLACE) struct sti_place places[3];
 
 void queue_push_run(unsigned producer, unsigned n)
 {
 	void *items[3];
-	enum sti_push result;
-	size_t pushed;
 
 	for (unsigned i = 0; i < n; i++) {
 		places[i].item = item_new(producer, i);
@@ -88,13 +92,7 @@ void queue_push_run(unsigned producer, unsigned n)
 		places[i].left = n - i;
 		items[i] = sti_place_item(&places[i]);
 	}
-	sti_rcu_read_lock();
-	result = sti_mpsc_push_n(&queue.tail, items, n, STI_MPSC_FIT, &pushed);
-	sti_rcu_read_unlock();
-	queue.told[producer].pushed += (unsigned)pushed;
-	if (pushed < n)
-		note_push(producer, result);
-	wake_if(result);
+	push_items(producer, items, n, STI_MPSC_FIT);
 }
 
 void queue_push_evicting(unsigned producer, unsigned number)

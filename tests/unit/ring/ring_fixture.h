@@ -21,11 +21,24 @@ static void *taken[4096];
 
 /* The test's thread becomes the consumer: a new queue is at rest. Holes are as long as the test
  * wants. */
-static inline void open_queue(void)
+static inline void open_queue_of(unsigned order)
 {
 	faulty_install();
 	sti_ring_set_patience(UINT64_MAX);
-	cr_assert_eq(sti_mpsc_init(&queue.tail, &queue.head, SMALL, NULL), 0);
+	cr_assert_eq(sti_mpsc_init(&queue.tail, &queue.head, order, NULL), 0);
+	cr_assert_eq(sti_ring_wake(queue_ring(&queue), 0), STI_PUSH_WAKE);
+}
+
+static inline void open_queue(void)
+{
+	open_queue_of(SMALL);
+}
+
+static inline void open_queue_with(uint64_t capacity, bool evicts)
+{
+	faulty_install();
+	sti_ring_set_patience(UINT64_MAX);
+	cr_assert_eq(sti_mpsc_init_bounded(&queue.tail, &queue.head, capacity, evicts, NULL), 0);
 	cr_assert_eq(sti_ring_wake(queue_ring(&queue), 0), STI_PUSH_WAKE);
 }
 

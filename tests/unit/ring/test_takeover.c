@@ -17,10 +17,8 @@ static void open_impatient(void)
 
 static void open_impatient_bounded(uint64_t capacity, bool evicts)
 {
-	faulty_install();
+	open_queue_with(capacity, evicts);
 	sti_ring_set_patience(0);
-	cr_assert_eq(sti_mpsc_init_bounded(&queue.tail, &queue.head, capacity, evicts, NULL), 0);
-	cr_assert_eq(sti_ring_wake(queue_ring(&queue), 0), STI_PUSH_WAKE);
 }
 
 /* A producer that has reserved n positions, and stops. As long as it is there, so is its read

@@ -16,18 +16,8 @@ static struct sti_thread one = { .number = 0 }, other = { .number = STI_THREAD_M
 
 static void open_large(size_t n_queued)
 {
-	faulty_install();
-	cr_assert_eq(sti_mpsc_init(&queue.tail, &queue.head, ORDER, NULL), 0);
-	cr_assert_eq(sti_ring_wake(queue_ring(&queue), 0), STI_PUSH_WAKE);
+	open_queue_of(ORDER);
 	push_many(0, n_queued);
-}
-
-static void open_bounded(uint64_t capacity)
-{
-	faulty_install();
-	cr_assert_eq(sti_mpsc_init_bounded(&queue.tail, &queue.head, capacity, false, NULL), 0);
-	cr_assert_eq(sti_ring_wake(queue_ring(&queue), 0), STI_PUSH_WAKE);
-	push_many(0, capacity);
 }
 
 static void take_turn(struct sti_thread *thread, bool may_wait)
@@ -101,7 +91,8 @@ Test(turn, a_queue_whose_consumer_rests_is_not_long)
 
 Test(turn, a_queue_with_bounds_is_never_long)
 {
-	open_bounded(2 * STI_TURN_BACKLOG);
+	open_queue_with(2 * STI_TURN_BACKLOG, false);
+	push_many(0, 2 * STI_TURN_BACKLOG);
 	cr_assert(!sti_ring_is_long(queue_ring(&queue)));
 	close_queue();
 }
