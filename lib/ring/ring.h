@@ -228,7 +228,7 @@ static inline enum sti_push sti_mpsc_push(struct sti_mpsc_tail *tail, void *item
 	return sti_ring_put(tail, ring, pos, item);
 }
 
-/* Is it this thread's turn already? What never has one, always: a thread without a record. */
+/* Is it this thread's turn already? A thread without a record has it always. */
 static inline bool sti_mpsc_has_turn(const struct sti_mpsc_tail *tail,
 				     const struct sti_thread *thread)
 {
