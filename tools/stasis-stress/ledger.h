@@ -173,6 +173,8 @@ void ss_view_check(const struct ss_view *view, const struct stasis_stats *stats)
 
 /* Subscriptions that have begun, and those that have got their final message. */
 extern _Atomic uint64_t ss_views_begun, ss_views_ended;
+/* Counts a view's subscription, once. Its first callback does so, too; who subscribes does not wait
+ * for that, or it would not be counted in time. */
 void ss_view_begun(struct ss_view *view);
 
 /* Messages with data, and updates of caches, that callbacks have looked at; the longest that a

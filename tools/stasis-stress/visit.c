@@ -212,14 +212,20 @@ static void visit_and_leave(struct ss_slot *slot)
 	view->ended = let_go;
 	ss_doing(slot, "subscribing one that leaves");
 	ss_view_mark_before(view);
+	/* The callback's; it may be over before this thread goes on. */
+	ss_view_ref(view);
 	sub = stasis_subscribe_with(net->topics[topic], receive_and_leave, guest, &options);
 	if (sub == NULL) {
 		ss_net_excused(net, "subscribing", errno);
 		ss_free(guest);
 		ss_view_unref(view);
-		return;
+	} else {
+		/* Not left to the first callback, which may come late: messages are published at
+		 * the end of a round for those that are counted (ss_net_close()). */
+		ss_view_begun(view);
+		stasis_object_unref(sub);
 	}
-	stasis_object_unref(sub);
+	ss_view_unref(view);
 }
 
 void ss_visit(struct ss_slot *slot)
