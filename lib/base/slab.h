@@ -37,6 +37,7 @@
 
 #include <stdalign.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -136,6 +137,23 @@ STI_INLINE void sti_slab_flush(struct sti_slab_pending *pending)
 	atomic_fetch_or_explicit(&pending->slab->free[pending->word], pending->bits,
 				 memory_order_release);
 	pending->bits = 0;
+}
+
+/* Instead of a flush, by a thread with its own heap: blocks of the word that it hands out just now
+ * are handed out again, and next, while they are in its cache. False: they are of another. */
+STI_INLINE bool sti_slab_take_back(struct sti_heap *heap, struct sti_slab_pending *pending)
+{
+	const struct sti_slab *slab = pending->slab;
+	struct sti_slab_cache *cache;
+
+	if (pending->bits == 0)
+		return true;
+	cache = &heap->caches[slab->shift - STI_SLAB_SHIFT_MIN];
+	if (cache->base != (const char *)slab + ((size_t)pending->word << 6 << slab->shift))
+		return false;
+	cache->mask |= pending->bits;
+	pending->bits = 0;
+	return true;
 }
 
 /* Frees a block at the latest at the next sti_slab_flush(). */

@@ -69,8 +69,15 @@ static bool pending_note(struct sti_pending *pending, const struct sti_pending_e
 
 bool sti_pending_run(struct sti_pending *pending, struct sti_mailbox *mailbox)
 {
-	return pending_note(pending, &(struct sti_pending_entry){ .kind = STI_PENDING_RUN,
-								  .mailbox = mailbox });
+	struct sti_pending_entry *entry = pending_new(pending);
+
+	if (entry == NULL)
+		return false;
+	/* No more of it: this is on the way of every message. */
+	entry->kind = STI_PENDING_RUN;
+	entry->mailbox = mailbox;
+	pending->n_runs++;
+	return true;
 }
 
 /* Among the first n notes, is there one that a subscription has not got all yet? */
@@ -137,8 +144,10 @@ void sti_pending_force(struct sti_pending *pending, struct stasis_subscription *
 void sti_pending_crossed(struct sti_pending *pending, struct stasis_subscription *sub)
 {
 	if (pending_note(pending,
-			 &(struct sti_pending_entry){ .kind = STI_PENDING_CROSSED, .sub = sub }))
+			 &(struct sti_pending_entry){ .kind = STI_PENDING_CROSSED, .sub = sub })) {
 		stasis_object_ref(sub);
+		pending->n_crossed++;
+	}
 }
 
 void sti_pending_drop(struct sti_pending *pending, void *item)
@@ -271,17 +280,28 @@ static size_t settle_room(struct sti_pending *pending, uint64_t deadline_ns)
 	return refused;
 }
 
+/* Delivers what has been claimed. */
+static STI_NOINLINE void settle_runs(struct sti_pending *pending)
+{
+	struct sti_context context;
+
+	sti_context_enter_here(&context, NULL);
+	for (unsigned i = 0; i < pending->n; i++) {
+		struct sti_pending_entry *entry = pending_at(pending, i);
+		struct sti_mailbox *mailbox = entry->mailbox;
+
+		/* Or a callback before it had to wait. */
+		if (entry->kind != STI_PENDING_RUN || mailbox == NULL)
+			continue;
+		entry->mailbox = NULL;
+		sti_executor_run_turn(mailbox, &context);
+	}
+	sti_context_leave(&context);
+}
+
 static void settle(struct sti_pending_entry *entry)
 {
-	struct sti_mailbox *mailbox = entry->mailbox;
-
 	switch (entry->kind) {
-	case STI_PENDING_RUN:
-		/* Or a callback before it had to wait. */
-		entry->mailbox = NULL;
-		if (mailbox != NULL)
-			sti_executor_run_turn(mailbox);
-		break;
 	case STI_PENDING_CROSSED:
 		sti_mailbox_tell_congestion(&entry->sub->mailbox);
 		stasis_object_unref(entry->sub);
@@ -289,6 +309,7 @@ static void settle(struct sti_pending_entry *entry)
 	case STI_PENDING_DROP:
 		sti_object_unref_n(entry->item, (uint32_t)entry->n, NULL);
 		break;
+	case STI_PENDING_RUN:
 	case STI_PENDING_ROOM:
 		break;
 	}
@@ -312,16 +333,14 @@ static void pending_let_go(struct sti_claims *claims)
 	}
 }
 
-/* Are there notes that make callbacks? */
-static bool pending_calls(struct sti_pending *pending)
+/* The usual case of a publisher that delivers: there is nothing that would have to be let go. */
+static STI_NOINLINE void settle_run(struct sti_mailbox *mailbox)
 {
-	for (unsigned i = 0; i < pending->n; i++) {
-		enum sti_pending_kind kind = pending_at(pending, i)->kind;
+	struct sti_context context;
 
-		if (kind == STI_PENDING_RUN || kind == STI_PENDING_CROSSED)
-			return true;
-	}
-	return false;
+	sti_context_enter_here(&context, NULL);
+	sti_executor_run_turn(mailbox, &context);
+	sti_context_leave(&context);
 }
 
 size_t sti_pending_settle(struct sti_pending *pending, uint64_t deadline_ns)
@@ -329,13 +348,22 @@ size_t sti_pending_settle(struct sti_pending *pending, uint64_t deadline_ns)
 	struct pending_claims claims = { .pending = pending };
 	size_t refused;
 
+	if (pending->n == 1 && pending->n_runs == 1) {
+		sti_claims_let_go();
+		settle_run(pending->first[0].mailbox);
+		return 0;
+	}
 	sti_claims_keep(&claims.claims, NULL);
 	claims.claims.let_go = pending_let_go;
 	/* Callbacks may take long: what else this thread has claimed is not to wait for them. */
-	if (pending_calls(pending))
+	if (pending->n_runs + pending->n_crossed > 0)
 		sti_claims_let_go_of(claims.claims.outer);
-	for (unsigned i = 0; i < pending->n; i++)
-		settle(pending_at(pending, i));
+	if (pending->n_runs > 0)
+		settle_runs(pending);
+	if (pending->n > pending->n_runs) {
+		for (unsigned i = 0; i < pending->n; i++)
+			settle(pending_at(pending, i));
+	}
 	refused = settle_room(pending, deadline_ns);
 	sti_claims_take_back(&claims.claims);
 	if (pending->n > STI_PENDING_FIRST)

@@ -31,7 +31,7 @@ enum sti_pending_kind { STI_PENDING_RUN, STI_PENDING_ROOM, STI_PENDING_CROSSED, 
 
 struct sti_pending_entry {
 	enum sti_pending_kind kind;
-	/* RUN: claimed; NULL: let go since */
+	/* RUN, which has nothing else: claimed; NULL: let go since */
 	struct sti_mailbox *mailbox;
 	/* ROOM, CROSSED: referenced */
 	struct stasis_subscription *sub;
@@ -46,7 +46,10 @@ struct sti_pending_entry {
 /* Made by every publish, so it is empty when n is 0, whatever the rest. */
 struct sti_pending {
 	unsigned n;
-	unsigned n_rooms; /* of these, ROOM */
+	/* of these */
+	unsigned n_runs;
+	unsigned n_rooms;
+	unsigned n_crossed;
 	unsigned more_size; /* this and the next: once n is beyond STI_PENDING_FIRST */
 	struct sti_pending_entry *more; /* those beyond the first */
 	struct sti_pending_entry first[STI_PENDING_FIRST];
@@ -55,7 +58,9 @@ struct sti_pending {
 static inline void sti_pending_init(struct sti_pending *pending)
 {
 	pending->n = 0;
+	pending->n_runs = 0;
 	pending->n_rooms = 0;
+	pending->n_crossed = 0;
 }
 
 /* Inside a read section. False: not noted. */

@@ -148,6 +148,7 @@ static void subscription_final(struct sti_mailbox *mailbox, struct sti_context *
 	/* R1: the callback's effects; pairs with A1 in stasis_subscription_is_done(). */
 	atomic_fetch_or_explicit(&mailbox->flags, STI_MAILBOX_DONE, memory_order_release);
 	sti_eventcount_signal(&sub->done);
+	sti_executor_tell_drainers(mailbox->executor);
 	sti_rcu_call(&mailbox->rcu, end_first_grace);
 }
 

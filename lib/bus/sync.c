@@ -200,9 +200,8 @@ static STI_NOINLINE void sync_run(const struct sync_call *call)
 	struct sti_context context;
 	size_t n;
 
-	sti_context_enter(&context, mailbox->executor, NULL);
+	sti_context_enter_here(&context, mailbox->executor);
 	context.max = 1;
-	context.eager = true;
 	while (turn != STI_TURN_GONE && !sync_is_done(call->sync)) {
 		turn = sti_mailbox_run(mailbox, &context, &n);
 		if (turn == STI_TURN_HOLE)
@@ -213,7 +212,6 @@ static STI_NOINLINE void sync_run(const struct sync_call *call)
 	sti_context_leave(&context);
 	if (turn != STI_TURN_GONE)
 		sti_executor_submit(mailbox);
-	sti_executor_tell_drainers(mailbox->executor);
 }
 
 /* How long to sleep until a deadline (0: none); 0 when it has passed. */
@@ -228,14 +226,18 @@ static uint64_t until_deadline(uint64_t deadline_ns)
 }
 
 /* Runs what the subscription is held up by in the end, if that is for this thread alone to run. */
-static bool sync_run_leaf(struct sti_mailbox *mailbox)
+static STI_NOINLINE bool sync_run_leaf(struct sti_mailbox *mailbox)
 {
 	struct sti_mailbox *leaf = sti_waits_leaf(mailbox);
 	bool pulled = leaf != mailbox && leaf->executor->manual != NULL &&
 		      sti_executor_runs_here(leaf->executor) && sti_executor_pull(leaf);
+	struct sti_context context;
 
-	if (pulled)
-		sti_executor_run_turn(leaf);
+	if (pulled) {
+		sti_context_enter_here(&context, leaf->executor);
+		sti_executor_run_turn(leaf, &context);
+		sti_context_leave(&context);
+	}
 	stasis_object_unref(leaf);
 	return pulled;
 }

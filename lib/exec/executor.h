@@ -141,9 +141,9 @@ bool sti_executor_pull(const struct sti_mailbox *mailbox);
 /* Makes sure that somebody watches while a worker is busy. */
 void sti_executor_watch(struct stasis_executor *executor);
 
-/* Runs a mailbox that the caller is responsible for, up to its batch, on this thread; workers do
- * the rest. Not inside a read section. */
-void sti_executor_run_turn(struct sti_mailbox *mailbox);
+/* Runs a mailbox that the caller is responsible for, up to its batch, in a context of
+ * sti_context_enter_here(); workers do the rest. Not inside a read section. */
+void sti_executor_run_turn(struct sti_mailbox *mailbox, struct sti_context *context);
 
 /* Runs a mailbox that the caller is responsible for until it is idle or done, on this thread. Not
  * inside a read section. */

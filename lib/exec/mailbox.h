@@ -6,13 +6,13 @@
  *
  * At any moment a mailbox is exactly one of
  *   idle     nobody is responsible; idle_at in its ring is the position of the next push
- *   claimed  a thread has moved idle_at to NONE and is about to queue it
+ *   claimed  a thread has moved idle_at to NONE and is about to queue it, or to run it
  *   queued   in the run queue of one worker
  *   running  with one thread, which takes and delivers
  *   done     the final message has been delivered
- * idle -> claimed -> queued -> running -> { queued, idle, done }. The step from idle is one CAS
- * (S4 in ring/protocol.h), every other is made by the one who is responsible, so deliveries of a
- * mailbox never overlap and it is never queued twice.
+ * idle -> claimed -> { queued, running }, queued -> running -> { queued, idle, done }. The step
+ * from idle is one CAS (S4 in ring/protocol.h), every other is made by the one who is responsible,
+ * so deliveries of a mailbox never overlap and it is never queued twice.
  *
  * Threads: push and close by any thread inside an RCU read section; run by the one responsible.
  */
@@ -41,7 +41,9 @@ struct sti_context {
 	const struct sti_context *self; /* while it is entered */
 	int cancel; /* the thread's, before: it is not cancelled here */
 	bool linger; /* keep a mailbox that has been emptied, for it will have more */
-	bool eager;  /* drop references before deliveries are counted: no drain asks for them */
+	/* no worker's: nobody looks after it, so references are dropped before deliveries are
+	 * counted, and drainers told before a mailbox is let go */
+	bool eager;
 	size_t max;  /* callbacks in a turn, besides its batch; 0: no limit */
 	/* room of release, unless there is more elsewhere; not cleared */
 	STI_RELEASE_ROOM(STI_RELEASE_FEW) few;
@@ -175,6 +177,8 @@ struct sti_context *sti_context_current(void);
  * STI_NOINLINE. */
 void sti_context_enter(struct sti_context *context, struct stasis_executor *executor,
 		       struct sti_worker *worker);
+/* For a thread that is in the way of what it delivers, and likely to have made it. */
+void sti_context_enter_here(struct sti_context *context, struct stasis_executor *executor);
 void sti_context_leave(struct sti_context *context);
 
 #endif

@@ -43,6 +43,7 @@ struct sti_release_entry {
 
 struct sti_release {
 	struct sti_slab_pending slab;
+	struct sti_heap *heap; /* the owner's, if he frees what he has made himself; or NULL */
 	struct sti_release_entry *entries;
 	uint16_t *list; /* those that are listed */
 	uint32_t n_listed;
@@ -54,7 +55,15 @@ struct sti_release {
 static inline void sti_release_init(struct sti_release *release, struct sti_release_entry *entries,
 				    uint16_t *list, uint32_t n)
 {
-	*release = (struct sti_release){ .entries = entries, .list = list, .mask = n - 1 };
+	release->slab.slab = NULL;
+	release->slab.bits = 0;
+	release->slab.word = 0;
+	release->heap = NULL;
+	release->entries = entries;
+	release->list = list;
+	release->n_listed = 0;
+	release->mask = n - 1;
+	release->cleared = false;
 }
 
 static inline void sti_release_pay(struct sti_release *release, struct sti_release_entry *entry)
@@ -111,7 +120,8 @@ static inline void sti_release_flush(struct sti_release *release)
 		entry->listed = 0;
 		sti_release_pay(release, entry);
 	}
-	sti_slab_flush(&release->slab);
+	if (release->heap == NULL || !sti_slab_take_back(release->heap, &release->slab))
+		sti_slab_flush(&release->slab);
 }
 
 #endif

@@ -112,36 +112,26 @@ void sti_executor_submit(struct sti_mailbox *mailbox)
 		sti_executor_run_out(mailbox);
 }
 
-/* A turn on this thread, or as many as it takes. */
-static STI_NOINLINE void run_here(struct sti_mailbox *mailbox, bool out)
+void sti_executor_run_turn(struct sti_mailbox *mailbox, struct sti_context *context)
 {
-	/* The mailbox may be gone in the end, and its executor with it. */
-	struct stasis_executor *executor = stasis_object_ref(mailbox->executor);
-	enum sti_turn turn = STI_TURN_GONE;
-	struct sti_context context;
+	enum sti_turn turn;
 	size_t n;
 
-	sti_context_enter(&context, executor, NULL);
-	context.eager = true;
-	if (out)
-		sti_mailbox_run_out(mailbox, &context);
-	else
-		turn = sti_mailbox_run(mailbox, &context, &n);
-	sti_context_leave(&context);
+	context->executor = mailbox->executor;
+	turn = sti_mailbox_run(mailbox, context, &n);
+	/* If it is gone it may not be there any more, nor its executor. */
+	context->executor = NULL;
 	if (turn != STI_TURN_GONE)
 		sti_executor_submit(mailbox);
-	sti_executor_tell_drainers(executor);
-	stasis_object_unref(executor);
 }
 
-void sti_executor_run_turn(struct sti_mailbox *mailbox)
+STI_NOINLINE void sti_executor_run_out(struct sti_mailbox *mailbox)
 {
-	run_here(mailbox, false);
-}
+	struct sti_context context;
 
-void sti_executor_run_out(struct sti_mailbox *mailbox)
-{
-	run_here(mailbox, true);
+	sti_context_enter_here(&context, mailbox->executor);
+	sti_mailbox_run_out(mailbox, &context);
+	sti_context_leave(&context);
 }
 
 void sti_executor_close(struct sti_mailbox *mailbox)

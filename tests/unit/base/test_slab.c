@@ -84,6 +84,47 @@ Test(slab, frees_put_off_come_back_at_the_flush)
 	cr_assert_eq(sti_slab_in_use(), 0);
 }
 
+Test(slab, takes_back_what_it_has_just_handed_out)
+{
+	struct sti_slab_pending pending = { 0 };
+	void *block;
+
+	if (!STI_SLAB_ENABLED)
+		cr_skip_test("messages are allocations of their own here");
+	cr_assert(sti_slab_take_back(&heap, &pending), "there is nothing to free");
+	block = sti_slab_alloc(&heap, 200);
+	for (size_t i = 0; i < 1000; i++) {
+		sti_slab_free_later(&pending, block);
+		cr_assert(sti_slab_take_back(&heap, &pending));
+		cr_assert_eq(pending.bits, 0);
+		cr_assert_eq(sti_slab_alloc(&heap, 200), block, "block %zu", i);
+	}
+	sti_slab_free(block);
+	sti_heap_deinit(&heap);
+	cr_assert_eq(sti_slab_in_use(), 0);
+}
+
+Test(slab, does_not_take_back_blocks_of_another_word)
+{
+	static struct sti_heap other;
+	struct sti_slab_pending pending = { 0 };
+	void *block, *others;
+
+	if (!STI_SLAB_ENABLED)
+		cr_skip_test("messages are allocations of their own here");
+	block = sti_slab_alloc(&heap, 64);
+	others = sti_slab_alloc(&other, 64);
+	sti_slab_free_later(&pending, others);
+	cr_assert(!sti_slab_take_back(&heap, &pending));
+	sti_slab_flush(&pending);
+	sti_slab_free_later(&pending, block);
+	cr_assert(!sti_slab_take_back(&other, &pending));
+	cr_assert(sti_slab_take_back(&heap, &pending));
+	sti_heap_deinit(&heap);
+	sti_heap_deinit(&other);
+	cr_assert_eq(sti_slab_in_use(), 0);
+}
+
 static void stay_on_this_cpu(void)
 {
 	cpu_set_t set;
