@@ -118,7 +118,7 @@ static bool push_places(struct sti_delivery *delivery, struct stasis_subscriptio
 	size_t n = bundle_size(places), pushed;
 	enum sti_push push;
 
-	if (sti_mailbox_is_flagged(mailbox))
+	if (sti_mailbox_is_flagged(mailbox, STI_MAILBOX_INLINE))
 		return false;
 	push = sti_mpsc_push_n(&mailbox->tail, bundle_items(places), n, STI_MPSC_FIT, &pushed);
 	if (sti_likely(push == STI_PUSH_OK))

@@ -49,7 +49,7 @@ STI_INLINE void push_one(struct sti_delivery *delivery, struct stasis_subscripti
 {
 	enum sti_push push;
 
-	if (sti_mailbox_is_flagged(&sub->mailbox)) {
+	if (sti_mailbox_is_flagged(&sub->mailbox, 0)) {
 		sti_push_flagged(delivery, sub);
 		return;
 	}

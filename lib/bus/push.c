@@ -25,6 +25,23 @@ static void push_wake(struct sti_delivery *delivery, struct stasis_subscription 
 	sti_executor_schedule(mailbox);
 }
 
+/* One message to a subscription without limits whose publishers deliver. */
+static void push_inline(struct sti_delivery *delivery, struct stasis_subscription *sub)
+{
+	struct sti_mailbox *mailbox = &sub->mailbox;
+	struct stasis_message *message = delivery->messages[0];
+	enum sti_push push;
+
+	if (sti_mpsc_carry(&mailbox->tail)) {
+		mailbox->carried = message;
+		push_wake(delivery, sub);
+		return;
+	}
+	push = sti_mpsc_push(&mailbox->tail, message);
+	if (push != STI_PUSH_OK)
+		sti_push_settle(delivery, sub, push, delivery->messages, !sti_push_is_whole(push));
+}
+
 void sti_push_drop(struct sti_delivery *delivery, struct stasis_message *const *messages, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
@@ -194,7 +211,7 @@ void sti_push_all(struct sti_delivery *delivery, struct stasis_subscription *sub
 		sti_push_behind(delivery, sub);
 		return;
 	}
-	if (sti_mailbox_is_flagged(&sub->mailbox)) {
+	if (sti_mailbox_is_flagged(&sub->mailbox, STI_MAILBOX_INLINE)) {
 		sti_push_flagged(delivery, sub);
 		return;
 	}
@@ -209,7 +226,7 @@ void sti_push_item(struct sti_delivery *delivery, struct stasis_subscription *su
 {
 	enum sti_push push;
 
-	if (sti_mailbox_is_flagged(&sub->mailbox)) {
+	if (sti_mailbox_is_flagged(&sub->mailbox, 0)) {
 		sti_push_flagged(delivery, sub);
 		return;
 	}
@@ -226,6 +243,10 @@ void sti_push_flagged(struct sti_delivery *delivery, struct stasis_subscription 
 	enum sti_push push;
 	size_t pushed;
 
+	if (flags == STI_MAILBOX_INLINE && delivery->n == 1) {
+		push_inline(delivery, sub);
+		return;
+	}
 	if (flags & (STI_MAILBOX_REFUSING | STI_MAILBOX_DONE)) {
 		/* Its executor is shut down, or it is done. */
 		if (stasis_subscription_is_subscribed(sub))

@@ -136,8 +136,14 @@ static int subscription_queue_init(struct stasis_subscription *sub,
 		order = STI_RING_ORDER_MIN;
 	result = sti_mailbox_init(&sub->mailbox, &sti_subscription_ops, executor, batch, order,
 				  order == STI_RING_ORDER_MIN ? ring : NULL);
-	if (result != 0 || (!options_bound(options) && options->high_water == 0))
+	if (result != 0)
 		return result;
+	if (!options_bound(options) && options->high_water == 0) {
+		/* atomic_init: nobody else knows the mailbox yet. */
+		if (executor->wait == STASIS_WAIT_INLINE)
+			atomic_init(&sub->mailbox.flags, STI_MAILBOX_INLINE);
+		return 0;
+	}
 	limits = limits_new(options);
 	result = limits != NULL ? sti_mailbox_limit(&sub->mailbox, limits, ring) : -ENOMEM;
 	if (result != 0)

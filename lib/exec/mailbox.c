@@ -203,6 +203,19 @@ STI_INLINE void note_delivered(struct sti_mailbox *mailbox, struct sti_context *
 	atomic_store_explicit(&mailbox->delivered, delivered, memory_order_release);
 }
 
+/* An item that is not queued. */
+static size_t deliver_carried(struct sti_mailbox *mailbox, struct sti_context *context)
+{
+	void *item = mailbox->carried;
+	/* Relaxed: the runner is the only writer. */
+	uint64_t delivered = atomic_load_explicit(&mailbox->delivered, memory_order_relaxed);
+
+	mailbox->carried = NULL;
+	mailbox->ops->deliver(mailbox, &item, 1, context);
+	note_delivered(mailbox, context, delivered + 1);
+	return 1;
+}
+
 static size_t deliver_batch(struct sti_mailbox *mailbox, struct sti_context *context, size_t batch)
 {
 	size_t total = 0;
@@ -297,8 +310,12 @@ enum sti_turn sti_mailbox_run(struct sti_mailbox *mailbox, struct sti_context *c
 	if (context->max != 0 && context->max < batch)
 		batch = context->max;
 	context->mailbox = mailbox;
-	*np = sti_likely(mailbox->limits == NULL) ? deliver_batch(mailbox, context, batch) :
-						    deliver_limited(mailbox, context, batch);
+	if (sti_unlikely(mailbox->carried != NULL))
+		*np = deliver_carried(mailbox, context);
+	else if (sti_likely(mailbox->limits == NULL))
+		*np = deliver_batch(mailbox, context, batch);
+	else
+		*np = deliver_limited(mailbox, context, batch);
 	inside = false;
 	context->mailbox = outer;
 	/* Now, while both are there. */

@@ -6,7 +6,8 @@
  *
  * At any moment a mailbox is exactly one of
  *   idle     nobody is responsible; idle_at in its ring is the position of the next push
- *   claimed  a thread has moved idle_at to NONE and is about to queue it, or to run it
+ *   claimed  a thread has moved idle_at to NONE and is about to queue it, or to run it. It may have
+ *            an item that is carried, and comes before what is in the ring ("Carry" there)
  *   queued   in the run queue of one worker
  *   running  with one thread, which takes and delivers
  *   done     the final message has been delivered
@@ -69,6 +70,7 @@ struct sti_mailbox_ops {
 #define STI_MAILBOX_WATCHED 4u	/* its depth is looked at after each push; since its beginning */
 #define STI_MAILBOX_WHOLE 8u	/* takes all of a batch or none of it; since its beginning */
 #define STI_MAILBOX_ENDED 16u	/* its owner has ended it; the queue is closed soon */
+#define STI_MAILBOX_INLINE 32u	/* no limits, and publishers deliver; since its beginning */
 
 /* 48 bytes that producers read, then 64 for whoever runs it: with the 16-byte object header in
  * front, two lines. A mailbox is the beginning of an object of the library, and is referenced as
@@ -95,9 +97,11 @@ struct sti_mailbox {
 	void *user_origin;
 
 	union {
-		/* executor->lock, while attached */
 		struct {
+			/* executor->lock, while attached */
 			struct sti_mailbox *member_prev, *member_next;
+			/* whoever is responsible: an item that comes before what is queued */
+			void *carried;
 		};
 		/* afterwards: to free it */
 		struct sti_rcu_head rcu;
@@ -106,12 +110,13 @@ struct sti_mailbox {
 	struct sti_limits *limits; /* NULL: grows without end, and nobody watches it */
 };
 
-/* Must a push look before it goes in? Inside a read section. */
-STI_INLINE bool sti_mailbox_is_flagged(const struct sti_mailbox *mailbox)
+/* Must a push look before it goes in? but: flags that do not matter to it. In a read section. */
+STI_INLINE bool sti_mailbox_is_flagged(const struct sti_mailbox *mailbox, uint32_t but)
 {
 	/* A2: if REFUSING is not set, workers live until this read section has ended; pairs with R2
 	 * in executor_begin_close(). */
-	return sti_unlikely(atomic_load_explicit(&mailbox->flags, memory_order_acquire) != 0);
+	return sti_unlikely((atomic_load_explicit(&mailbox->flags, memory_order_acquire) & ~but) !=
+			    0);
 }
 
 enum sti_turn {

@@ -8,7 +8,7 @@ uint64_t sti_mpsc_pushed(const struct sti_mpsc_head *head)
 {
 	/* A6: the ring and its base; pairs with R6 in head_advance(). */
 	struct sti_ring *ring = atomic_load_explicit(&head->ring, memory_order_acquire);
-	uint64_t pushed = ring->base;
+	uint64_t pushed = sti_ring_base(ring);
 
 	while (ring != NULL) {
 		/* A7: a push that happens before this call is counted; it reserved at S1. */
@@ -26,7 +26,7 @@ uint64_t sti_mpsc_taken(const struct sti_mpsc_head *head)
 	/* A8, S7: after what the caller has told the consumer. */
 	uint64_t pos = atomic_load_explicit(&ring->head, memory_order_seq_cst) & ~STI_RING_SHUT;
 
-	return ring->base + pos - ring->skipping;
+	return sti_ring_base(ring) + pos - ring->skipping;
 }
 
 uint64_t sti_mpsc_taken_over(const struct sti_mpsc_head *head)

@@ -113,6 +113,20 @@
  *   Nothing depends on it: the mark is a hint, and a push looks away once. What is pushed meanwhile
  *   by the other comes first.
  *
+ * Carry
+ *   A producer that would find the consumer at rest, and run him, need not queue his item for that.
+ *   If tail is where the consumer rests, and open, he claims without having pushed (S4), and hands
+ *   the item over himself; it comes before all that is in the queue by then. It counts as pushed:
+ *   base goes up by one.
+ *     Order: what this thread has pushed before, or knows of, is below tail as he loads it, and the
+ *     consumer had taken all of that when he rested there.
+ *     What others push between that load and the claim is delivered after the item. Neither of
+ *     these pushes had returned when the other began.
+ *     Another item may have been carried, and the consumer have come to rest at the same place, in
+ *     between: likewise.
+ *     Closed in between: the closer finds no consumer at rest. The item comes before the end, and
+ *     whoever runs the consumer finds that when he would rest.
+ *
  * If this thread stops
  *   after reserving            a hole: it holds up the consumer until he takes it over. Who would
  *                              evict is told, and refuses his message
@@ -121,6 +135,8 @@
  *                              at its limit and is refused, as before
  *   after closing a ring       whoever follows claims and moves the queue's ring pointer
  *   after storing head_cache   nothing: it may go back, see ring_room()
+ *   after a claim, whatever    the queue waits for it: it is the consumer
+ *   it claimed for
  *   before a CAS on head       nothing: it fails if others have gone on
  *   after a CAS on head        it has one item, which it delivers or gives up late
  *   after publishing head      whoever waits for room sleeps, unless another push finds it first:
@@ -155,8 +171,9 @@
  *   A7  load-acquire tail           pushed, depth, is_closed: pushes that happened before count
  *   A8  load-acquire ring->head     depth: what has been taken is below; after A7
  *                                   evict, take_one, rest <- S5: where a queue that evicts begins
- *   S4  CAS idle_at to NONE         claim, rest: one winner. It passes the consumer's private state
- *                                   from the one who rested (S3 releases) to the one who claimed.
+ *   S4  CAS idle_at to NONE         claim, carry, rest: one winner. Passes the consumer's private
+ *                                   state from the one who rested (S3 releases) to the one who
+ *                                   claimed.
  *   S5  store / CAS ring->head      take_one, evict: the slot is read before it may be reused (A2),
  *                                   and room is published (S7); take-over: after SHUT nobody evicts
  *   S6  store limit                 take, take-over -> S7
@@ -169,7 +186,8 @@
  *                                   is seen by who finds it
  *   F1  slot (R1), then idle_at     fill     } for the compiler; for the processor F2 is there: one
  *   F2  TAKEN (S3), barrier, slots  take-over} of the two sees what the other stored
- * Linearization: push at S1, at its last one if it is pushed again; a take stops at the first slot
+ * Linearization: push at S1, at its last one if it is pushed again; carry at S4 or, if others have
+ *           pushed since and not been claimed for, before the first; a take stops at the first slot
  *           not yet filled. A push that finds the queue full: at S7, since tail is the same before
  *           and after. evict: at S5, and the queue is full then, since head is as it was before
  *           tail was loaded; or it was when limit was loaded, where a remainder is left before.
@@ -262,8 +280,8 @@ struct sti_ring {
 	 * queue that evicts */
 	alignas(STI_CACHELINE) _Atomic uint64_t head;
 	/* set before it becomes head->ring: pushes into the rings before this one, and how many of
-	 * them were taken over */
-	uint64_t base;
+	 * them were taken over. base goes up with what is carried, and is atomic */
+	_Atomic uint64_t base;
 	uint64_t skipped;
 	uint32_t skipping; /* of a remainder: taken over where it comes from, and not in skipped */
 	uint8_t take_order;

@@ -33,7 +33,7 @@ static void ring_init(struct sti_ring *ring, const struct sti_ring_shape *shape,
 	atomic_init(&ring->limit, limit);
 	ring->evicts = shape->evicts;
 	ring->lends = false;
-	ring->base = 0;
+	atomic_init(&ring->base, 0);
 	ring->skipped = 0;
 	ring->skipping = 0;
 	ring->hole_tick = 0;
@@ -148,7 +148,7 @@ void sti_mpsc_start_at(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head, u
 		atomic_store_explicit(&ring->idle_at, pos + 1, memory_order_relaxed);
 	head->pos = pos;
 	/* Modulo 2^64: what was pushed is what tail has moved. */
-	ring->base = 0 - pos;
+	atomic_store_explicit(&ring->base, 0 - pos, memory_order_relaxed);
 }
 
 void sti_mpsc_deinit(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head)
@@ -492,7 +492,7 @@ static void head_advance(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head,
 	uint64_t left = atomic_load_explicit(&head->left, memory_order_relaxed);
 
 	atomic_store_explicit(&head->left, left + 1, memory_order_relaxed);
-	next->base = ring->base + pos;
+	sti_ring_set_base(next, sti_ring_base(ring) + pos);
 	next->skipped = ring->skipped + ring->skipping;
 	head->pos = 0;
 	/* R6: the new ring's base before its address; pairs with A6 in sti_mpsc_pushed(). */

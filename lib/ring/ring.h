@@ -151,6 +151,17 @@ static inline bool sti_ring_is_filled(uint32_t order, uint64_t pos, uintptr_t wo
 	return ((word ^ sti_ring_parity(order, pos)) & 1) == 0;
 }
 
+/* Relaxed, both: the consumer's, who goes by it; others by R6, or by their own pushes. */
+static inline uint64_t sti_ring_base(const struct sti_ring *ring)
+{
+	return atomic_load_explicit(&ring->base, memory_order_relaxed);
+}
+
+static inline void sti_ring_set_base(struct sti_ring *ring, uint64_t base)
+{
+	atomic_store_explicit(&ring->base, base, memory_order_relaxed);
+}
+
 /* Does the consumer rest, and is nothing in the ring, by these two words of it? */
 static inline bool sti_ring_is_at_rest(uint64_t idle_at, uint64_t tail_word)
 {
@@ -226,6 +237,23 @@ static inline enum sti_push sti_mpsc_push(struct sti_mpsc_tail *tail, void *item
 	if (sti_unlikely(!sti_ring_reserve(ring, &pos)))
 		return sti_mpsc_push_n(tail, &item, 1, STI_MPSC_FIT, &pushed);
 	return sti_ring_put(tail, ring, pos, item);
+}
+
+/* Becomes responsible for the consumer of an open queue without bounds that rests and is empty, in
+ * order to hand him an item that does not go through the queue, and counts as pushed: see "Carry".
+ * Inside an RCU read section. */
+static inline bool sti_mpsc_carry(struct sti_mpsc_tail *tail)
+{
+	/* A4: as in sti_mpsc_push(). */
+	struct sti_ring *ring = atomic_load_explicit(&tail->ring, memory_order_acquire);
+	/* Relaxed, both: a push that happened before is in tail, and only the CAS decides. */
+	uint64_t idle_at = atomic_load_explicit(&ring->idle_at, memory_order_relaxed);
+	uint64_t word = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+
+	if (!sti_ring_is_at_rest(idle_at, word) || sti_ring_claim(ring, idle_at) != STI_PUSH_WAKE)
+		return false;
+	sti_ring_set_base(ring, sti_ring_base(ring) + 1);
+	return true;
 }
 
 /* Is it this thread's turn already? A thread without a record has it always. */

@@ -192,7 +192,7 @@ static void remainder_enter(struct remainder *remainder, struct sti_mpsc_tail *t
 	atomic_init(&left->tail, remainder->n << STI_RING_POS_SHIFT | (word & STI_RING_ENDED));
 	atomic_init(&left->head, remainder->taken);
 	atomic_init(&left->next, next);
-	left->base = ring->base + remainder->takeover->first;
+	sti_ring_set_base(left, sti_ring_base(ring) + remainder->takeover->first);
 	left->skipped = ring->skipped;
 	left->skipping = (uint32_t)remainder->taken;
 	left->lends = ring->capacity != 0 && !(word & STI_RING_FINAL);

@@ -148,6 +148,35 @@ static void runner_2(void)
 	run_if(push(2));
 }
 
+/* Hands his item over without queueing it, if he can. */
+static void carry(unsigned producer)
+{
+	struct item *item;
+
+	sti_rcu_read_lock();
+	if (sti_mpsc_carry(&mailbox.tail)) {
+		item = sti_alloc(sizeof(*item));
+		*item = (struct item){ producer, n_pushed[producer]++ };
+		mailbox.carried = item;
+		sti_rcu_read_unlock();
+		run_if(STI_PUSH_WAKE);
+		return;
+	}
+	sti_rcu_read_unlock();
+	run_if(push(producer));
+}
+
+static void carrier_0(void)
+{
+	carry(0);
+	carry(0);
+}
+
+static void carrier_1(void)
+{
+	carry(1);
+}
+
 static void closing_runner(void)
 {
 	enum sti_push result;
@@ -181,6 +210,8 @@ static void check_delivered(void)
 		total += n_pushed[i];
 	if (n_delivered != total)
 		explore_violation("%u items were pushed, %u delivered", total, n_delivered);
+	/* What was carried counts as pushed; nothing is taken over here. */
+	explore_expect(sti_mpsc_pushed(&mailbox.head) == total);
 }
 
 static void check_ended(void)
@@ -287,6 +318,30 @@ const struct explore_case explore_cases[] = {
 		.preemptions = 2,
 		.stale = 1,
 		.both = 2,
+	},
+	{
+		.name = "carry",
+		.what = "two who carry what they can, one who pushes; each runs what is his to run",
+		.setup = setup_mailbox,
+		.check = check_delivered,
+		.threads = { { "carrier-0", carrier_0, 0 },
+			     { "carrier-1", carrier_1, 0 },
+			     { "runner-2", runner_2, 0 } },
+		.preemptions = 3,
+		.stale = 1,
+		.both = 3,
+	},
+	{
+		.name = "carry-end",
+		.what = "closed amid those who carry",
+		.setup = setup_mailbox,
+		.check = check_ended,
+		.threads = { { "carrier-0", carrier_0, 0 },
+			     { "carrier-1", carrier_1, 0 },
+			     { "closer", closing_runner, 0 } },
+		.preemptions = 3,
+		.stale = 1,
+		.both = 3,
 	},
 	{
 		.name = "park",

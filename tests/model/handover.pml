@@ -5,6 +5,7 @@
  * Models the end of lib/ring/ring.[ch] that faces the executor:
  *   producer   the part of sti_mpsc_push behind the reservation, then sti_executor_schedule if the
  *              push says so
+ *   carrier    with CARRY, producers begin with sti_mpsc_carry, and push if that cannot be
  *   closer     sti_mpsc_close, likewise
  *   worker     takes the mailbox from the run queue and owns it: sti_mailbox_run, that is
  *              sti_mpsc_take and the callback; gives it up with sti_mpsc_rest
@@ -33,6 +34,10 @@
  *   T before I2   the worker sees the reservation and takes the mailbox back, or finds it taken
  *   I2 before T   then I1 before C: the producer sees that the mailbox rests, and at most at t
  *
+ * A carrier claims before it has pushed: it loads idle_at and tail, and if the mailbox rests at tail,
+ * which is open, it changes idle_at to NONE by CAS. Its item goes to the callback before what is in
+ * the queue by then; the mailbox goes on from there as from a batch that has been delivered.
+ *
  * Claiming is the three lines from C on. It is done
  *   - by each producer after filling its slot; with <=, not ==, so that the mailbox is scheduled
  *     even if the producer of slot idle_at is stopped before it has filled it;
@@ -56,20 +61,25 @@
  *   moved            who takes the mailbox back finds the owner's fields as he left them
  *   use_after_free   nobody uses a retired ring but in a section begun before it was retired
  *   after_final      no callback and no scheduling after the final message
+ *   overtaken        an item is carried only when nothing that its producer has pushed is in the
+ *                    queue
  *   lost_wakeup      when nobody can go on, the final message has been delivered and nothing is
  *                    outstanding; with STOPPED, or the owner waits at the hole of the stopped
  *                    thread
  *
  * Configurations
  *   (none)   two producers with two items each, a closer, two workers
+ *   CARRY    the same with carriers, of whom the second has one item. The claim and the callback
+ *            are two steps
  *   STOPPED  producer 0 has one item, and may stop for ever once it has reserved a slot or closed a
  *            ring, before each further step that changes a shared word. One place is left out:
  *            between winning a claim and scheduling, which is one step here. A thread stopped there
  *            has the mailbox in its hands, and delays it until it runs again.
  * Events that a configuration cannot reach (see check.h)
  *   NEVER default  stopped_at_hole
+ *   NEVER CARRY    stopped_at_hole
  *
- * Variants that must fail, and how; the last two in the configuration STOPPED
+ * Variants that must fail, and how; the last two in the configuration STOPPED, BROKEN_CARRY_ in CARRY
  *   BROKEN_LATE_IDLE  lost_wakeup
  *       tail is read before idle_at is stored: a push in between is seen by nobody
  *   BROKEN_CLAIM_STORE  double_schedule after_final
@@ -85,6 +95,10 @@
  *       messages go to the next
  *   BROKEN_REST_UNPROTECTED  use_after_free
  *       the worker looks at tail outside a read section, after somebody else has run the mailbox
+ *   BROKEN_CARRY_BLIND  overtaken
+ *       a carrier does not look at tail: what it has pushed may be there, and nobody be at it yet
+ *   BROKEN_CARRY_STORE  two_owners double_schedule
+ *       it takes the mailbox with a store
  *   BROKEN_EXACT  lost_wakeup
  *       == in place of <=: only the producer of the slot claims, and that one is stopped
  *   BROKEN_MOVE_FIRST  lost_wakeup
@@ -100,6 +114,8 @@
 #endif
 #ifdef STOPPED
 #define MINE (_pid == 0 -> 1 : ITEMS) /* it is enough to stop in the first push */
+#elif defined(CARRY)
+#define MINE (_pid == 0 -> ITEMS : 1)
 #else
 #define MINE ITEMS
 #endif
@@ -139,7 +155,32 @@ bool first_waits = true; /* The workers are alike: if both wait, it is enough to
 #define FIRST_WORKER 3
 
 hidden byte two_owners, double_schedule, not_owner, moved, use_after_free, after_final;
-hidden byte lost_wakeup;
+hidden byte lost_wakeup, overtaken;
+
+#ifdef CARRY
+byte of_1[RINGS];    /* set of positions that producer 1 has reserved */
+byte in_queue[2];    /* of each producer */
+#define NOTE_PUSH                                                          \
+	in_queue[_pid]++;                                                  \
+	of_1[ring] = of_1[ring] | (_pid == 1 -> BIT(POS(t)) : 0)
+#define NOTE_TAKEN in_queue[(of_1[box_ring] & BIT(box_head) -> 1 : 0)]--
+#define BEGIN_PUSH goto carry
+#else
+#define NOTE_PUSH skip
+#define NOTE_TAKEN skip
+#define BEGIN_PUSH skip
+#endif
+
+#ifdef BROKEN_CARRY_BLIND
+#define CARRIES(v, t) ((v) != NONE)
+#else
+#define CARRIES(v, t) ((v) == POS(t) && !((t) & CLOSED))
+#endif
+#ifdef BROKEN_CARRY_STORE
+#define CARRIER_WINS true
+#else
+#define CARRIER_WINS (idle_at[ring] == v)
+#endif
 
 #define OWNED CHECK(not_owner, owner == _pid)
 
@@ -177,6 +218,9 @@ hidden byte lost_wakeup;
 	:: _pid == 0 -> SEE(where, true); goto stop                        \
 	:: true                                                            \
 	fi
+#elif defined(CARRY)
+#define FIRST_COMES_FIRST skip
+#define MAY_STOP(where) skip
 #else
 /* The producers are alike: it is enough to let the first begin. */
 #define FIRST_COMES_FIRST (first_began || _pid == 0); first_began = true
@@ -242,8 +286,41 @@ push:
 		fi;
 		k++;
 		ring = tail_ring;
-		ENTER_AT(ring)
+		ENTER_AT(ring);
+		BEGIN_PUSH
 	}
+#ifdef CARRY
+carry:
+	v = idle_at[ring];
+	atomic {
+		if
+		:: CARRIES(v, tail[ring])
+		:: else -> v = 0; goto again
+		fi
+	};
+	atomic {
+		if
+		:: CARRIER_WINS
+		:: else -> SEE(carry_lost, true); v = 0; goto again
+		fi;
+		SEE(carried, true);
+		SEE(carried_before_a_push, POS(tail[ring]) != v);
+		SEE(carried_into_closed, tail[ring] & CLOSED);
+		v = 0;
+		FREE_TO_TAKE;
+		CHECK(overtaken, in_queue[_pid] == 0);
+		idle_at[ring] = NONE;
+		owner = _pid;
+		forget()
+	};
+	atomic {
+		OWNED;
+		CHECK(after_final, !final_delivered);
+		owner = NOBODY;
+		queued++;
+		goto push
+	};
+#endif
 again:
 	/* A load of tail and the CAS that succeeds are one step, since tail has not changed in
 	 * between; a CAS that fails is none. Any producer may find ring 0 full, whatever has become
@@ -253,6 +330,7 @@ again:
 		if
 		:: !(t & CLOSED) ->
 			tail[ring] = t + ONE;
+			NOTE_PUSH;
 			outstanding++
 		:: (t & CLOSED) && !(t & FINAL) ->
 			goto walk
@@ -350,6 +428,7 @@ inline wait_again()
 	OWNED;                                                             \
 	CHECK(after_final, !final_delivered);                              \
 	outstanding--;                                                     \
+	NOTE_TAKEN;                                                        \
 	again_at_hole = false;                                             \
 	box_head++;                                                        \
 	if                                                                 \

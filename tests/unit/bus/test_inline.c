@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "bus_fixture.h"
 #include "faulty.h"
@@ -136,6 +137,100 @@ Test(inline, without_memory_workers_deliver)
 	}
 	bus_close(&bus);
 }
+
+/* --- what is not queued --- */
+
+static void *publish_one(void *arg)
+{
+	must(publish_data(arg, 0, 0, 1) == 0);
+	return NULL;
+}
+
+Test(inline, counts_what_it_does_not_queue)
+{
+	struct bus bus = inline_open(1);
+	struct probe probe = { 0 };
+	struct stasis_subscription *sub = bus_subscribe(&bus, &probe);
+	struct stasis_stats before, after;
+	uint64_t seq;
+
+	settle(&bus);
+	seq = await_idle(&bus, &probe);
+	before = stats_of(sub);
+	for (int i = 0; i < 1000; i++)
+		cr_assert_eq(publish_data(bus.topic, 0, seq++, 1), 0);
+	bus_drain(&bus);
+	after = stats_of(sub);
+	cr_assert_eq(after.published, before.published + 1000);
+	cr_assert_eq(after.delivered, before.delivered + 1000);
+	cr_assert_eq(after.depth, 0);
+	cr_assert_eq(after.grown, 0);
+	stasis_unsubscribe_and_join(sub);
+	check_ended(&probe, seq);
+	bus_close(&bus);
+}
+
+static void publish_behind(struct probe *probe, struct stasis_subscription *sub,
+			   struct stasis_topic *topic, struct stasis_message *message)
+{
+	const struct datum *datum = stasis_message_data(message);
+	struct stasis_stats stats = stats_of(sub);
+
+	/* The one that is being delivered counts as published, and not as delivered yet. */
+	must(stats.published > stats.delivered);
+	if (datum->seq % 4 == 0)
+		must(publish_data(topic, 0, datum->seq + 1, 3) == 0);
+}
+
+Test(inline, what_a_callback_publishes_comes_behind)
+{
+	struct bus bus = inline_open(1);
+	struct probe probe = { .on_data = publish_behind };
+	struct stasis_subscription *sub = bus_subscribe(&bus, &probe);
+
+	settle(&bus);
+	for (uint64_t seq = 0; seq < 4000; seq += 4) {
+		cr_assert_eq(publish_data(bus.topic, 0, seq, 1), 0);
+		/* Those behind may be a worker's. */
+		bus_drain(&bus);
+		while (stats_of(sub).published != stats_of(sub).delivered)
+			sched_yield();
+	}
+	stasis_unsubscribe_and_join(sub);
+	check_ended(&probe, 4000);
+	bus_close(&bus);
+}
+
+static void *drain_bus(void *arg)
+{
+	must(stasis_executor_drain(arg) == 0);
+	return NULL;
+}
+
+Test(inline, drain_waits_for_what_is_not_queued)
+{
+	struct bus bus = inline_open(1);
+	struct gate hold = GATE_INIT;
+	struct probe probe = { .hold = &hold };
+	struct stasis_subscription *sub = bus_subscribe(&bus, &probe);
+	pthread_t publisher, drainer;
+
+	settle(&bus);
+	cr_assert_eq(pthread_create(&publisher, NULL, publish_one, bus.topic), 0);
+	gate_await(&hold, 1);
+	cr_assert_eq(pthread_create(&drainer, NULL, drain_bus, bus.executor), 0);
+	usleep(20000);
+	cr_assert_eq(pthread_tryjoin_np(drainer, NULL), EBUSY);
+	gate_open(&hold);
+	pthread_join(drainer, NULL);
+	cr_assert_eq(probe.n_data, 1);
+	pthread_join(publisher, NULL);
+	stasis_unsubscribe_and_join(sub);
+	check_ended(&probe, 1);
+	bus_close(&bus);
+}
+
+/* --- several publishers --- */
 
 struct publisher {
 	struct stasis_topic *topic;
@@ -302,12 +397,6 @@ Test(inline, unsubscribe_inside_the_callback)
 static void *shut_down(void *arg)
 {
 	return stasis_executor_shutdown(arg);
-}
-
-static void *publish_one(void *arg)
-{
-	must(publish_data(arg, 0, 0, 1) == 0);
-	return NULL;
 }
 
 Test(inline, shutdown_waits_for_a_publisher_that_delivers)
