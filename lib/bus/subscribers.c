@@ -67,6 +67,18 @@ static bool keeps(const struct stasis_subscription *sub, const struct change *ch
 	return sub != NULL && sub != change->but;
 }
 
+/* Where the one is that the copy is without; n: there is none. */
+static uint32_t array_find(const struct sti_subscribers *array, const struct change *change)
+{
+	uint32_t i = 0;
+
+	if (change->but == NULL)
+		return array->n;
+	while (i < array->n && sti_subscribers_at(array, i) != change->but)
+		i++;
+	return i;
+}
+
 /* The sizes of the copy. False: it leads to nobody. */
 static bool array_measure(struct sti_subscribers *size, const struct sti_subscribers *from,
 			  const struct change *change)
@@ -74,8 +86,11 @@ static bool array_measure(struct sti_subscribers *size, const struct sti_subscri
 	size_t forwards = sti_subscribers_count_forwards(from);
 
 	*size = (struct sti_subscribers){ 0 };
-	if (from->plain && !from->emptied) {
-		size->n = size->n_open = from->n - (change->but != NULL);
+	if (!from->emptied) {
+		uint32_t at = array_find(from, change);
+
+		size->n = from->n - (at < from->n);
+		size->n_open = from->n_open - (at < from->n_open);
 	} else {
 		for (uint32_t i = 0; i < from->n; i++) {
 			const struct stasis_subscription *sub = sti_subscribers_at(from, i);
@@ -105,11 +120,11 @@ static void array_put(struct sti_subscribers *to, uint32_t i, struct stasis_subs
 	sti_subscribers_masks(to)[i - to->n_open] = filter->mask;
 }
 
-static void array_fill(struct sti_subscribers *to, const struct sti_subscribers *from,
-		       const struct change *change)
+/* The subscriptions of an array in which places may be empty. */
+static void array_fill_one_by_one(struct sti_subscribers *to, const struct sti_subscribers *from,
+				  const struct change *change)
 {
-	const struct stasis_topic *unforward = change->unforward;
-	uint32_t open = 0, selective = to->n_open, forwards = 0;
+	uint32_t open = 0, selective = to->n_open;
 
 	for (uint32_t i = 0; i < from->n; i++) {
 		struct stasis_subscription *sub = sti_subscribers_at(from, i);
@@ -118,40 +133,70 @@ static void array_fill(struct sti_subscribers *to, const struct sti_subscribers 
 			array_put(to, i < from->n_open ? open++ : selective++, sub,
 				  array_filter(from, i));
 	}
-	if (change->add != NULL)
-		array_put(to, is_selective(change->filter) ? selective++ : open++, change->add,
-			  change->filter);
+}
+
+/* Copies n elements but the one at a place, if it is among them. */
+static void copy_without(void *to, const void *from, size_t n, size_t at, size_t size)
+{
+	size_t before = at < n ? at : n;
+	size_t behind = n - before - (at < n);
+
+	if (before > 0)
+		memcpy(to, from, before * size);
+	if (behind > 0)
+		memcpy((char *)to + before * size, (const char *)from + (before + 1) * size,
+		       behind * size);
+}
+
+/* The same in one go. Nobody else writes to the old array, so its words may be copied as such. */
+static void array_fill_at_once(struct sti_subscribers *to, const struct sti_subscribers *from,
+			       const struct change *change)
+{
+	uint32_t n_open = from->n_open, n_selective = sti_subscribers_n_selective(from);
+	uint32_t at = array_find(from, change);
+	/* If it is an open one, it is beyond the selective ones. */
+	size_t at_selective = (size_t)at - n_open;
+
+	copy_without((void *)to->subs, (const void *)from->subs, n_open, at, sizeof(to->subs[0]));
+	copy_without((void *)(to->subs + to->n_open), (const void *)(from->subs + n_open),
+		     n_selective, at_selective, sizeof(to->subs[0]));
+	copy_without(sti_subscribers_masks(to), sti_subscribers_masks(from), n_selective,
+		     at_selective, sizeof(uint64_t));
+	copy_without(sti_subscribers_filters(to), sti_subscribers_filters(from), n_selective,
+		     at_selective, sizeof(const struct sti_filter *));
+}
+
+static void array_fill_forwards(struct sti_subscribers *to, const struct sti_subscribers *from,
+				const struct change *change)
+{
+	const struct stasis_topic *unforward = change->unforward;
+	uint32_t n = 0;
+
 	for (uint32_t i = 0; i < from->n_forwards; i++) {
 		struct stasis_topic *target = sti_subscribers_target(from, i);
 
 		if (target != NULL && target == unforward)
 			unforward = NULL;
 		else if (target != NULL)
-			atomic_init(&sti_subscribers_targets(to)[forwards++], target);
+			atomic_init(&sti_subscribers_targets(to)[n++], target);
 	}
 	if (change->forward != NULL)
-		atomic_init(&sti_subscribers_targets(to)[forwards++], change->forward);
-	stasis_assert(open == to->n_open);
-	stasis_assert(selective == to->n);
-	stasis_assert(forwards == to->n_forwards);
+		atomic_init(&sti_subscribers_targets(to)[n++], change->forward);
+	stasis_assert(n == to->n_forwards);
 }
 
-/* The same for the arrays that most topics have. */
-static void array_fill_plain(struct sti_subscribers *to, const struct sti_subscribers *from,
-			     const struct change *change)
+/* What is added comes last among its kind. */
+static void array_fill(struct sti_subscribers *to, const struct sti_subscribers *from,
+		       const struct change *change)
 {
-	uint32_t first = 0, rest;
-
-	while (first < from->n && sti_subscribers_at(from, first) != change->but)
-		first++;
-	rest = first < from->n ? from->n - first - 1 : 0;
-	/* Nobody else writes to the old array, so its words may be copied as such. */
-	memcpy((void *)to->subs, (const void *)from->subs, first * sizeof(to->subs[0]));
-	if (rest > 0)
-		memcpy((void *)(to->subs + first), (const void *)(from->subs + first + 1),
-		       rest * sizeof(to->subs[0]));
+	if (from->emptied)
+		array_fill_one_by_one(to, from, change);
+	else
+		array_fill_at_once(to, from, change);
 	if (change->add != NULL)
-		atomic_init(&to->subs[first + rest], change->add);
+		array_put(to, (is_selective(change->filter) ? to->n : to->n_open) - 1, change->add,
+			  change->filter);
+	array_fill_forwards(to, from, change);
 }
 
 /* Bytes, for an array whose sizes are known: its parts one behind the other. */
@@ -177,10 +222,7 @@ static int array_change(sti_subscribers_ptr *pointer, const struct change *chang
 		if (array == NULL)
 			return -ENOMEM;
 		*array = size;
-		if (size.plain && old->plain && !old->emptied)
-			array_fill_plain(array, old, change);
-		else
-			array_fill(array, old, change);
+		array_fill(array, old, change);
 	}
 	array_replace(pointer, array);
 	return 0;
