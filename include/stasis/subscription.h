@@ -203,7 +203,8 @@ STASIS_API struct stasis_subscription *stasis_unsubscribe(struct stasis_subscrip
  * stasis_unsubscribe_and_join() - stop receiving and wait for the final message
  * @sub:  a subscription, or NULL
  *
- * When it returns, the callback has run for the last time.
+ * When it returns, the callback has run for the last time. With a STASIS_WAIT_INLINE executor the
+ * caller delivers the final message by itself if nobody else is at the subscription.
  *
  * Ownership:  consumes the caller's reference.
  * Threads:    any thread. Inside the subscription's own callback it unsubscribes and does not wait.

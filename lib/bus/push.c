@@ -12,6 +12,12 @@
 /* Inline deliveries inside each other's callbacks, at most; beyond, workers deliver. */
 #define INLINE_DEPTH 8u
 
+bool sti_push_may_deliver(const struct stasis_subscription *sub)
+{
+	return sub->mailbox.executor->wait == STASIS_WAIT_INLINE &&
+	       sti_context_depth() < INLINE_DEPTH;
+}
+
 /* The caller has claimed the mailbox. */
 static void push_wake(struct sti_delivery *delivery, struct stasis_subscription *sub)
 {
@@ -19,8 +25,7 @@ static void push_wake(struct sti_delivery *delivery, struct stasis_subscription 
 
 	if (sti_unlikely(sti_process_is_child))
 		return;
-	if (mailbox->executor->wait == STASIS_WAIT_INLINE && sti_context_depth() < INLINE_DEPTH &&
-	    sti_pending_run(&delivery->pending, mailbox))
+	if (sti_push_may_deliver(sub) && sti_pending_run(&delivery->pending, mailbox))
 		return;
 	sti_executor_schedule(mailbox);
 }

@@ -60,6 +60,9 @@ bool sti_push_evict(struct sti_pending *pending, struct stasis_subscription *sub
 enum sti_push sti_push_wait(struct stasis_subscription *sub, void *const *items, size_t n,
 			    uint64_t deadline_ns, size_t *pushedp);
 
+/* Does the calling thread deliver to an idle subscription by itself? */
+bool sti_push_may_deliver(const struct stasis_subscription *sub);
+
 /* Must the calling thread not wait for room in this subscription's queue? */
 bool sti_push_must_not_wait(const struct stasis_subscription *sub);
 

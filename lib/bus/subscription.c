@@ -168,8 +168,8 @@ const struct sti_mailbox_ops sti_subscription_ops = {
 
 /* --- the end --- */
 
-/* 0 or -errno. */
-static int subscription_end(struct stasis_subscription *sub)
+/* joins: the caller waits for the end, and may as well deliver it. 0 or -errno. */
+static int subscription_end(struct stasis_subscription *sub, bool joins)
 {
 	struct stasis_topic *topic = sti_subscription_topic(sub);
 	struct stasis_message *final = &sub->final.message;
@@ -188,7 +188,10 @@ static int subscription_end(struct stasis_subscription *sub)
 	/* To the others. The message's first reference is for the subscription itself. */
 	sti_topic_publish(topic, &final, 1,
 			  &(struct sti_publish_how){ .flags = STI_PUBLISH_FORCE, .but = sub });
-	sti_executor_close(&sub->mailbox);
+	joins = joins && sti_push_may_deliver(sub);
+	if (joins)
+		sti_claims_let_go();
+	sti_executor_close(&sub->mailbox, joins);
 	return 0;
 }
 
@@ -201,7 +204,7 @@ struct stasis_subscription *stasis_unsubscribe(struct stasis_subscription *sub)
 		errno = EINVAL;
 		return NULL;
 	}
-	ended = subscription_end(sub);
+	ended = subscription_end(sub, false);
 	sub = stasis_object_unref(sub);
 	errno = ended != 0 ? -ended : saved;
 	return sub;
@@ -221,7 +224,7 @@ struct stasis_subscription *stasis_unsubscribe_and_join(struct stasis_subscripti
 		errno = EINVAL;
 		return NULL;
 	}
-	ended = subscription_end(sub);
+	ended = subscription_end(sub, true);
 	joined = stasis_subscription_join(sub);
 	sub = stasis_object_unref(sub);
 	errno = joined != 0 ? -joined : ended != 0 ? -ended : saved;

@@ -134,7 +134,7 @@ STI_NOINLINE void sti_executor_run_out(struct sti_mailbox *mailbox)
 	sti_context_leave(&context);
 }
 
-void sti_executor_close(struct sti_mailbox *mailbox)
+void sti_executor_close(struct sti_mailbox *mailbox, bool here)
 {
 	enum sti_push push;
 
@@ -142,6 +142,10 @@ void sti_executor_close(struct sti_mailbox *mailbox)
 	push = sti_mpsc_close(&mailbox->tail);
 	sti_rcu_read_unlock();
 	sti_mailbox_wake_waiters(mailbox);
-	if (push & STI_PUSH_WAKE)
+	if (!(push & STI_PUSH_WAKE))
+		return;
+	if (here)
+		sti_executor_run_out(mailbox);
+	else
 		sti_executor_submit(mailbox);
 }

@@ -189,7 +189,7 @@ static void closing_runner(void)
 
 static void closer(void)
 {
-	sti_executor_close(&mailbox);
+	sti_executor_close(&mailbox, false);
 }
 
 /* --- afterwards --- */

@@ -372,6 +372,61 @@ Test(inline, publishing_to_itself_is_not_nested)
 
 /* --- ends --- */
 
+Test(inline, who_joins_an_idle_subscription_delivers_the_end)
+{
+	struct bus bus = inline_open(1);
+	struct stasis_stats before;
+
+	for (int i = 0; i < 100; i++) {
+		struct probe probe = { 0 };
+		struct stasis_subscription *sub = bus_subscribe(&bus, &probe);
+		uint64_t seq;
+
+		settle(&bus);
+		seq = await_idle(&bus, &probe);
+		before = stats_of(bus.executor);
+		cr_assert_null(stasis_unsubscribe_and_join(sub));
+		check_ended(&probe, seq);
+		cr_assert(pthread_equal(probe.last_thread, pthread_self()));
+		cr_assert_eq(stats_of(bus.executor).turns, before.turns);
+		cr_assert_eq(stats_of(bus.executor).delivered, before.delivered + 1);
+	}
+	bus_close(&bus);
+}
+
+static void join_other(struct probe *probe, struct stasis_subscription *sub,
+		       struct stasis_topic *topic, struct stasis_message *message)
+{
+	struct stasis_subscription **other = probe->user;
+
+	*other = stasis_unsubscribe_and_join(*other);
+}
+
+/* The one that is joined has been claimed by the publish that is delivering, and has the message
+ * that it carries first. */
+Test(inline, who_joins_what_is_next_to_be_called_lets_go_of_it)
+{
+	struct bus bus = inline_open(1);
+
+	for (int i = 0; i < 50; i++) {
+		struct stasis_subscription *sub, *other;
+		struct probe first = { .on_data = join_other, .user = &other };
+		struct probe second = { 0 };
+
+		sub = bus_subscribe(&bus, &first);
+		other = bus_subscribe(&bus, &second);
+		bus_drain(&bus);
+		cr_assert_eq(publish_data(bus.topic, 0, 0, 1), 0);
+		bus_drain(&bus);
+		cr_assert_null(other);
+		/* "Unsubscribe" of the other came to the first as well. */
+		stasis_unsubscribe_and_join(sub);
+		cr_assert_eq(first.n_data, 1);
+		check_ended(&second, 1);
+	}
+	bus_close(&bus);
+}
+
 static void end_here(struct probe *probe, struct stasis_subscription *sub,
 		     struct stasis_topic *topic, struct stasis_message *message)
 {
