@@ -28,7 +28,7 @@ KINDS = {
         'p99.9': Figure('p99.9', 'ns', 'less'),
         'p99.99': Figure('p99.99', 'ns', 'less'),
         'max': Figure('maximum', 'ns', 'less'),
-        'cpu_ns_per_delivery': CPU}, None),
+        'consumer_percent': Figure('CPU of consumers', '%', 'less', 1)}, None),
     'call': Kind('request and reply', 'rate_per_s', {
         'rate_per_s': Figure('calls', '/s', 'more'),
         'cpu_ns_per_delivery': CPU}, None),
@@ -80,10 +80,19 @@ WORKLOADS = [
 
 # Like is compared with like. Most hand messages over to a consuming thread; some call back on the
 # thread that publishes or calls: no way from thread to thread, but a slow subscriber holds that one up.
+# Where messages come at a pace, a thread that never sleeps between them pays for a short way with a CPU.
 HANDED = 'handed'
+SPINNING = 'spinning'
 INLINE = 'inline'
-GROUPS = {HANDED: 'handed over', INLINE: "on the publisher's thread"}
+GROUPS = {HANDED: 'handed over', SPINNING: 'handed over to a thread that does not sleep',
+          INLINE: "on the publisher's thread"}
 CALL_GROUPS = {HANDED: 'peers that hand over', INLINE: "on the caller's thread"}
+
+# From so much of a CPU on, consumers do not sleep between messages.
+SPINNING_PERCENT = 80
+
+# Who comes and goes without a thread or a queue that would have to end: on the caller's thread, too.
+CHURN_INLINE = {'zeromq-pubsub', 'nng-pubsub', 'tbb'}
 
 # Ours; what only shows what the machine costs, and is not in the running.
 OURS = 'stasis'
@@ -107,22 +116,27 @@ def is_peer(engine):
     return not is_ours(engine) and engine not in CONTROLS
 
 
-def like(engine, kind):
-    """(group, which of ours) a peer is compared with."""
+def like(engine, kind, figures):
+    """(group, which of ours) a peer is compared with, by its figures, too."""
+    if kind == 'churn':
+        return (INLINE, 'stasis-inline') if engine in CHURN_INLINE else (HANDED, 'stasis-quiet')
     if engine == 'tbb-lightweight':
         return INLINE, 'stasis-inline'
     # Who calls runs the task in wait_for_all(), as a call of ours runs the callback.
     if engine == 'tbb' and kind == 'call':
         return INLINE, OURS
+    used = figures.get('consumer_percent')
+    if used is not None and used['median'] >= SPINNING_PERCENT:
+        return SPINNING, 'stasis-spin'
     return HANDED, OURS
 
 
 def group_of_ours(engine):
-    return INLINE if engine == 'stasis-inline' else HANDED
+    return {'stasis-inline': INLINE, 'stasis-spin': SPINNING}.get(engine, HANDED)
 
 
 def group_title(group, kind):
-    return (CALL_GROUPS if kind == 'call' else GROUPS)[group]
+    return (CALL_GROUPS if kind in ('call', 'churn') else GROUPS)[group]
 
 
 def workload(name):
@@ -167,6 +181,7 @@ UNITS = {
     '/s': [(1e9, 'G/s'), (1e6, 'M/s'), (1e3, 'k/s'), (1, '/s')],
     'ns': [(1e9, 's'), (1e6, 'ms'), (1e3, 'µs'), (1, 'ns')],
     'us/s': [(1e3, 'ms/s'), (1, 'µs/s')],
+    '%': [(1, '%')],
     'bytes': [(1 << 20, 'MiB'), (1 << 10, 'KiB'), (1, 'B')],
 }
 

@@ -31,7 +31,7 @@ def figures(run):
     if run['kind'] == 'latency':
         values = {PERCENTILES[at]: ns for at, ns in run['percentiles'] if at in PERCENTILES and
                   (at == 100 or run['messages'] * (100 - at) >= 100 * 0.999)}
-        names = ['cpu_ns_per_delivery']
+        names = ['consumer_percent']
     else:
         values, names = {}, catalog.KINDS[run['kind']].figures
     values.update({name: run[name] for name in names if run.get(name) is not None})

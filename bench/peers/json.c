@@ -76,8 +76,9 @@ static json_t *rate_json(const struct sp_result *result)
 
 static json_t *latency_json(const struct sp_result *result)
 {
-	return json_pack("{s:I, s:o, s:o}", "messages", (json_int_t)result->n_samples,
-			 "percentiles", percentiles(result), "curve", curve(result));
+	return json_pack("{s:I, s:f, s:o, s:o}", "messages", (json_int_t)result->n_samples,
+			 "consumer_percent", 100 * result->consumer_share, "percentiles",
+			 percentiles(result), "curve", curve(result));
 }
 
 /* As the allocator counts, which is exact; but it sees no stacks, and nothing that a library maps

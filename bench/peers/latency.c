@@ -32,6 +32,7 @@ void sp_measure_latency(const struct sb_peer *peer, const struct sp_workload *wo
 	result->samples = sb_paced_samples(&subject, 0, workload->rate, setup->harness.seconds,
 					   &sample);
 	result->n_samples = sample.n;
+	result->consumer_share = sample.consumer_share;
 	result->outcome = (enum sp_outcome)sample.outcome;
 	memcpy(result->text, sample.text, sizeof(result->text));
 	result->trip_before_ns = sample.trip_before_ns;

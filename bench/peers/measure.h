@@ -42,6 +42,7 @@ struct sp_result {
 	/* LATENCY: all samples, sorted */
 	uint64_t *samples;
 	size_t n_samples;
+	double consumer_share; /* CPUs used by all threads but the publisher's */
 	/* MEMORY */
 	double heap_per_subscriber; /* as the allocator counts; 0: it does not */
 	double resident_per_subscriber;

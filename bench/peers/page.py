@@ -332,7 +332,7 @@ def latency_part(page, workload):
     rows = []
     for result in credited(workload):
         row = [escape(page.title(result['engine']))]
-        row += [cell_text(result, name, 'ns') for name in names]
+        row += [cell_text(result, name, kind.figures[name].unit) for name in names]
         for name in ('p50', 'p99'):
             row.append(latency_ratio(page, workload, result, name))
         rows.append(row)

@@ -111,6 +111,7 @@ struct bus {
 	struct stasis_executor *executor;
 	struct stasis_message_type *type; /* of requests */
 	struct stasis_message_type *news; /* of what nobody answers */
+	bool quiet; /* subscribers take these two types only: nobody is told who comes and goes */
 	struct stasis_topic **topics;
 	struct stasis_subscription **subscriptions;
 	unsigned n_topics, n_subscriptions;
@@ -161,16 +162,26 @@ static int bus_topics(struct bus *bus, unsigned n)
 	return 0;
 }
 
-/* In turn to all topics. */
-static int bus_subscribe(struct bus *bus, unsigned n)
+static struct stasis_subscription *bus_subscribe_to(struct bus *bus, struct stasis_topic *topic,
+						    stasis_subscription_cb callback, void *data)
 {
+	struct stasis_message_type *types[] = { bus->type, bus->news };
 	struct stasis_subscribe_options options = { .size = sizeof(options),
 						    .executor = bus->executor };
 
+	if (bus->quiet) {
+		options.types = types;
+		options.n_types = 2;
+	}
+	return stasis_subscribe_with(topic, callback, data, &options);
+}
+
+/* In turn to all topics. */
+static int bus_subscribe(struct bus *bus, unsigned n)
+{
 	while (bus->n_subscriptions < n) {
 		struct stasis_topic *topic = bus->topics[bus->n_subscriptions % bus->n_topics];
-		struct stasis_subscription *sub = stasis_subscribe_with(topic, answer, bus,
-									&options);
+		struct stasis_subscription *sub = bus_subscribe_to(bus, topic, answer, bus);
 
 		if (sub == NULL)
 			return -errno;
@@ -180,7 +191,7 @@ static int bus_subscribe(struct bus *bus, unsigned n)
 }
 
 /* 0 or -errno. */
-static int bus_new(enum stasis_wait wait, unsigned n_topics, unsigned n_subscriptions,
+static int bus_new(enum stasis_wait wait, bool quiet, unsigned n_topics, unsigned n_subscriptions,
 		   struct bus **busp)
 {
 	struct stasis_executor_options options = {
@@ -191,6 +202,7 @@ static int bus_new(enum stasis_wait wait, unsigned n_topics, unsigned n_subscrip
 
 	if (bus == NULL)
 		return -ENOMEM;
+	bus->quiet = quiet;
 	bus->topics = calloc(n_topics + 1, sizeof(bus->topics[0]));
 	bus->subscriptions = calloc(n_subscriptions + 1, sizeof(bus->subscriptions[0]));
 	errno = ENOMEM;
@@ -217,12 +229,12 @@ static void state_close(void *state)
 
 static int call_open(void **state)
 {
-	return bus_new(STASIS_WAIT_SPIN_PARK, 1, 1, (struct bus **)state);
+	return bus_new(STASIS_WAIT_SPIN_PARK, false, 1, 1, (struct bus **)state);
 }
 
 static int inline_call_open(void **state)
 {
-	return bus_new(STASIS_WAIT_INLINE, 1, 1, (struct bus **)state);
+	return bus_new(STASIS_WAIT_INLINE, false, 1, 1, (struct bus **)state);
 }
 
 static int call_call(void *state, uint64_t number, uint64_t *reply)
@@ -242,7 +254,17 @@ static int call_call(void *state, uint64_t number, uint64_t *reply)
 
 static int churn_open(unsigned others, void **state)
 {
-	return bus_new(STASIS_WAIT_SPIN_PARK, 1, others, (struct bus **)state);
+	return bus_new(STASIS_WAIT_SPIN_PARK, false, 1, others, (struct bus **)state);
+}
+
+static int quiet_churn_open(unsigned others, void **state)
+{
+	return bus_new(STASIS_WAIT_SPIN_PARK, true, 1, others, (struct bus **)state);
+}
+
+static int inline_churn_open(unsigned others, void **state)
+{
+	return bus_new(STASIS_WAIT_INLINE, true, 1, others, (struct bus **)state);
 }
 
 /* Its own coming and going are callbacks too. */
@@ -267,10 +289,7 @@ static int publish_news(struct bus *bus)
 static int churn_cycle(void *state, struct sb_guest *guest)
 {
 	struct bus *bus = state;
-	struct stasis_subscribe_options options = { .size = sizeof(options),
-						    .executor = bus->executor };
-	struct stasis_subscription *sub = stasis_subscribe_with(bus->topics[0], visit, guest,
-								&options);
+	struct stasis_subscription *sub = bus_subscribe_to(bus, bus->topics[0], visit, guest);
 	int error = 0;
 
 	if (sub == NULL)
@@ -283,7 +302,7 @@ static int churn_cycle(void *state, struct sb_guest *guest)
 
 static int stock_open(unsigned n, void **state)
 {
-	return bus_new(STASIS_WAIT_SPIN_PARK, n, n, (struct bus **)state);
+	return bus_new(STASIS_WAIT_SPIN_PARK, false, n, n, (struct bus **)state);
 }
 
 static const struct sb_call call = {
@@ -300,6 +319,18 @@ static const struct sb_call inline_call = {
 
 static const struct sb_churn churn = {
 	.open = churn_open,
+	.cycle = churn_cycle,
+	.close = state_close,
+};
+
+static const struct sb_churn quiet_churn = {
+	.open = quiet_churn_open,
+	.cycle = churn_cycle,
+	.close = state_close,
+};
+
+static const struct sb_churn inline_churn = {
+	.open = inline_churn_open,
 	.cycle = churn_cycle,
 	.close = state_close,
 };
@@ -356,4 +387,14 @@ const struct sb_peer sb_peer_stasis_inline = {
 	.throughput = &inline_throughput,
 	.paced = &paced_inline,
 	.call = &inline_call,
+	.churn = &inline_churn,
+};
+
+const struct sb_peer sb_peer_stasis_quiet = {
+	.name = "stasis-quiet",
+	.title = "stasis (quiet)",
+	.version = version,
+	.settings = "subscribers with types: of who comes and goes they hear nothing, as with "
+		    "every peer",
+	.churn = &quiet_churn,
 };

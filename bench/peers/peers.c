@@ -43,6 +43,7 @@ const struct sp_entry sp_entries[] = {
 	{ "stasis-park", NULL, &sb_peer_stasis_park, 0 },
 	{ "stasis-spin", NULL, &sb_peer_stasis_spin, 0 },
 	{ "stasis-inline", NULL, &sb_peer_stasis_inline, QUEUES | SP_OFFER_TOPICS },
+	{ "stasis-quiet", NULL, &sb_peer_stasis_quiet, 0 },
 	{ "mutex", NULL, &sb_peer_mutex, QUEUES },
 	{ "rwlock", NULL, &sb_peer_rwlock, SP_OFFER_CACHE },
 	{ "futex", NULL, &sb_peer_futex, 0 },

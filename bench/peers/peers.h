@@ -14,6 +14,7 @@ extern const struct sb_peer sb_peer_stasis;
 extern const struct sb_peer sb_peer_stasis_park;
 extern const struct sb_peer sb_peer_stasis_spin;
 extern const struct sb_peer sb_peer_stasis_inline;
+extern const struct sb_peer sb_peer_stasis_quiet;
 extern const struct sb_peer sb_peer_mutex;
 extern const struct sb_peer sb_peer_rwlock;
 extern const struct sb_peer sb_peer_futex;

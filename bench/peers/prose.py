@@ -10,7 +10,9 @@ GROUPS = '''Like is compared with like. <em>Handed over</em>: a consuming thread
 on; <code>stasis</code> is compared with these. <em>On the publisher's thread</em>: who publishes to an idle
 subscriber calls back itself. No message goes from thread to thread, which is fast, but a slow subscriber holds
 up the publisher, and subscribers do not run beside it; <code>stasis-inline</code>
-(<code>STASIS_WAIT_INLINE</code>) is compared with these. In tables each peer's cell names that one of ours and
+(<code>STASIS_WAIT_INLINE</code>) is compared with these. <em>A thread that does not sleep</em>: at a given pace,
+one that uses 80 % of a CPU and more is compared with <code>stasis-spin</code>, whose worker never sleeps; one that
+sleeps between messages with <code>stasis</code>. In tables each peer's cell names that one of ours and
 says how many times better it is. Calls are made on the caller's thread by <code>stasis</code>
 (<code>stasis_publish_sync()</code> to an idle subscription) and by oneTBB (<code>wait_for_all()</code> runs the
 task) alike; the other peers' calls go to another thread and back, and no call of ours does that, so
@@ -28,7 +30,8 @@ LATENCY = '''One publisher at a fixed pace; from the moment when a message is <e
 reading the clock. Every sample is kept, so percentiles are exact; in curves and tables a percentile is
 given only where every run has a sample beyond it. futex is the control: a bare wake-up of a sleeping
 thread, without queue or memory. Engines that spin pay with a CPU, inline ones with the publisher's
-time: compare like with like.'''
+time: compare like with like. CPU of consumers: of all threads but the publisher's, which busy-waits, in per cent
+of one CPU.'''
 
 CPU = '''CPU time that the whole process used while it measured, all threads together, divided by what was
 delivered. Who spins pays here.'''
@@ -42,8 +45,9 @@ cycle a message is published to all who are there and is under way when its subs
 comes later fails the run. What else a cycle includes:'''
 
 # Beside the figure.
-PANEL_NOTES = {'churn-100': 'Ours tells every one of the 100 others of each coming and going, 200 messages a pair; '
-                            'no peer tells anybody'}
+PANEL_NOTES = {'churn-100': 'stasis tells every one of the 100 others of each coming and going, 200 messages a pair; '
+                            'no peer tells anybody, nor do stasis-quiet and stasis-inline here, which are compared '
+                            'with them'}
 
 # (engines, a cycle, who is told)
 CHURN_INCLUDES = [
@@ -51,6 +55,9 @@ CHURN_INCLUDES = [
      'delivers what came before and a final message',
      'every other subscriber, of each coming and each going: beside 100 others 200 deliveries a cycle, most of '
      'the figure'),
+    ('stasis-quiet', 'the same with subscribers that take messages of given types only; waits for the worker, '
+     'which delivers what came before and a final message', 'nobody: changes are not of these types'),
+    ('stasis-inline', 'the same without a worker: who joins delivers the final message himself', 'nobody, likewise'),
     ('zeromq-pubsub', 'a socket made, connected, closed; no thread: who publishes also takes; what is '
      'under way is dropped', 'nobody'),
     ('nng-pubsub', 'a socket made, dialled, closed; no thread of its own; what is under way is dropped', 'nobody'),

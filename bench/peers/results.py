@@ -144,7 +144,7 @@ def best_peers(workload, name, figure, beside):
         if name not in rival['figures']:
             continue
         value = rival['figures'][name]['median']
-        group, engine = catalog.like(rival['engine'], workload['kind'])
+        group, engine = catalog.like(rival['engine'], workload['kind'], rival['figures'])
         if group in best and not catalog.better(figure, value, best[group]['median']):
             continue
         ours = our_value(workload, engine, name)
@@ -186,11 +186,12 @@ def hint(workload, other):
     return best and {'workload': other['name'], 'engine': best['engine'], 'median': best['median']}
 
 
-def against(cell):
-    """Which of ours an engine is compared with; None: it is no peer."""
-    if not catalog.is_peer(cell.engine):
-        return None
-    return catalog.like(cell.engine, cell.workload.kind)[1]
+def compared(cell, where):
+    """A cell's result, and which of ours it is compared with; None: it is no peer."""
+    result = dict(summarise(cell, where), ratios={}, against=None)
+    if catalog.is_peer(cell.engine):
+        result['against'] = catalog.like(cell.engine, cell.workload.kind, result['figures'])[1]
+    return result
 
 
 def workloads(cells):
@@ -207,8 +208,7 @@ def workloads(cells):
                     'unit': main.unit, 'better': main.better, 'beside': workload.beside,
                     'placement': where, 'best': {}, 'ratio': {}, 'hint': None, 'results': []}
         for pair in pairs(group):
-            results = [dict(summarise(cell, where), ratios={}, against=against(cell))
-                       for cell in pair if cell.runs]
+            results = [compared(cell, where) for cell in pair if cell.runs]
             if results:
                 credit(results, kind)
             document['results'] += results

@@ -12,7 +12,8 @@ import os
 import subprocess
 
 KINDS = {'throughput', 'latency', 'call', 'churn', 'memory', 'idle'}
-OWN = {'stasis', 'stasis-park', 'stasis-spin', 'stasis-inline', 'mutex', 'rwlock', 'futex'}
+OWN = {'stasis', 'stasis-park', 'stasis-spin', 'stasis-inline', 'stasis-quiet', 'mutex', 'rwlock',
+       'futex'}
 # One of each kind, and a fan-out.
 WORKLOADS = ['1:1', '1:10', 'republish', '2:1', 'forward-1000:1', 'cache-update', 'cache-get',
              'latency-10k', 'call', 'churn-100', 'memory', 'idle']
@@ -81,6 +82,12 @@ def check_latency(where, result):
         assert all(ns > 0 for _, ns in line), (where, line)
     assert curve[0][0] == 0 and curve[-1] == [1, points[100]], (where, curve)
     assert result['messages'] > 0, (where, result)
+    # Who delivers on the publisher's thread has no consumers; who never sleeps has one CPU's worth,
+    # unless the machine is busy.
+    used = result['consumer_percent']
+    assert 0 <= used < 400, (where, used)
+    if where[0] in ('stasis-inline', 'tbb-lightweight'):
+        assert used < 20, (where, used)
 
 
 def check_memory(where, result):

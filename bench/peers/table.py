@@ -33,7 +33,8 @@ def row(result, kind, place, titles, width):
     line = f'  {name:{width}} {span(result["figures"][kind.main], main.unit):32}'
     ratio = ratio_text(result, kind.main)
     line += f'{ratio:>8} {result["against"] if ratio else "":13}'
-    for extra, label in (('p99', 'p99'), ('cpu_ns_per_delivery', 'CPU'),
+    for extra, label in (('p99', 'p99'), ('consumer_percent', 'CPU'),
+                         ('cpu_ns_per_delivery', 'CPU'),
                          ('bytes_per_queued_message', 'queued'),
                          ('context_switches_per_s', 'switches')):
         if extra in result['figures']:
@@ -57,7 +58,8 @@ def rival_text(rival, workload, titles):
 def verdict(workload, titles, name=None):
     """One line: ours against the best peers. Groups are named where there is more than one way."""
     best = workload['best'].get(name or catalog.KINDS[workload['kind']].main, {})
-    both = catalog.INLINE in best or any(r['engine'] == 'stasis-inline' for r in workload['results'])
+    both = set(best) != {catalog.HANDED} or any(r['engine'] == 'stasis-inline'
+                                               for r in workload['results'])
     return '; '.join((f'{catalog.group_title(group, workload["kind"])}: ' if both else '') +
                      rival_text(best[group], workload, titles)
                      for group in catalog.GROUPS

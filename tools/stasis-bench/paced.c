@@ -50,6 +50,13 @@ static bool send_all(const struct sb_paced_subject *subject, struct sb_paced *pa
 	return true;
 }
 
+/* CPU time of the other threads. The two clocks are read one after the other. */
+static double others_ns(void)
+{
+	return (double)sb_clock_ns(CLOCK_PROCESS_CPUTIME_ID) -
+	       (double)sb_clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
 static void await_all(const struct sb_paced *paced)
 {
 	uint64_t deadline = sb_now() + (uint64_t)(LIMIT_S * 1e9);
@@ -77,6 +84,8 @@ static void evaluate(struct sb_paced *paced, struct sb_latency_sample *sample)
 static void run(const struct sb_paced_subject *subject, int option, struct sb_paced *paced,
 		struct sb_latency_sample *sample)
 {
+	uint64_t began;
+	double others;
 	bool sent;
 	int error;
 
@@ -89,7 +98,11 @@ static void run(const struct sb_paced_subject *subject, int option, struct sb_pa
 		return;
 	}
 	sb_cpu_publisher(true);
+	began = sb_now();
+	others = others_ns();
 	sent = send_all(subject, paced, sample);
+	others = others_ns() - others;
+	sample->consumer_share = others > 0 ? others / (double)(sb_now() - began) : 0;
 	sb_cpu_free();
 	if (sent)
 		await_all(paced);

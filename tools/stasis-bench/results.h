@@ -35,6 +35,9 @@ struct sb_latency_sample {
 	size_t n; /* messages */
 	uint64_t p50_ns, p90_ns, p99_ns, p999_ns, max_ns;
 	double trip_before_ns, trip_after_ns;
+	/* CPU time of all threads but the publisher's, which busy-waits, by the time that it
+	 * published */
+	double consumer_share;
 	enum sb_placement placement;
 	char text[160];
 };
