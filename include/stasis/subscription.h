@@ -204,7 +204,8 @@ STASIS_API struct stasis_subscription *stasis_unsubscribe(struct stasis_subscrip
  * @sub:  a subscription, or NULL
  *
  * When it returns, the callback has run for the last time. With a STASIS_WAIT_INLINE executor the
- * caller delivers the final message by itself if nobody else is at the subscription.
+ * caller delivers the final message by itself if nobody else is at the subscription (in callbacks,
+ * as many inside each other as of publishes).
  *
  * Ownership:  consumes the caller's reference.
  * Threads:    any thread. Inside the subscription's own callback it unsubscribes and does not wait.

@@ -9,7 +9,8 @@
  * header: 1 is free. A publisher takes a word of 64 bits at a time and hands its blocks out in
  * order of address, which lets the hardware fetch ahead; whoever frees a block sets its bit, and a
  * worker that frees neighbours sets their bits at once. Nobody writes to a dead block, so the lines
- * of a message travel from publisher to worker only.
+ * of a message travel from publisher to worker only. A thread that frees what it has just made
+ * keeps it, if it is of the word that it hands out at the moment.
  *
  * A bit belongs to whoever cleared it. Words are taken by exchange, so slabs can be shared without
  * a lock: they belong to a pool per CPU and block size, which any thread running there takes from.

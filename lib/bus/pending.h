@@ -10,6 +10,7 @@
  *   ROOM     a full queue whose policy is BLOCK: wait, then push
  *   CROSSED  a queue has become too long: say so
  *   DROP     items taken out of a full queue: drop the references
+ * RUN comes first, so a callback that takes long holds up what is noted for other subscriptions.
  * A note that finds no memory is settled on the spot as well as it can be: RUN by a worker, ROOM by
  * refusing, CROSSED by leaving it to the next push, DROP at once.
  *

@@ -216,7 +216,7 @@ void sti_push_all(struct sti_delivery *delivery, struct stasis_subscription *sub
 		sti_push_behind(delivery, sub);
 		return;
 	}
-	if (sti_mailbox_is_flagged(&sub->mailbox, STI_MAILBOX_INLINE)) {
+	if (sti_mailbox_is_flagged(&sub->mailbox, delivery->n > 1 ? STI_MAILBOX_INLINE : 0)) {
 		sti_push_flagged(delivery, sub);
 		return;
 	}

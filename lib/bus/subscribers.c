@@ -133,6 +133,8 @@ static void array_fill_one_by_one(struct sti_subscribers *to, const struct sti_s
 			array_put(to, i < from->n_open ? open++ : selective++, sub,
 				  array_filter(from, i));
 	}
+	/* What is added is not there yet. */
+	stasis_assert(to->n_open - open + to->n - selective == (change->add != NULL));
 }
 
 /* Copies n elements but the one at a place, if it is among them. */

@@ -168,8 +168,24 @@ const struct sti_mailbox_ops sti_subscription_ops = {
 
 /* --- the end --- */
 
-/* joins: the caller waits for the end, and may as well deliver it. 0 or -errno. */
-static int subscription_end(struct stasis_subscription *sub, bool joins)
+/* By one who waits for the end: with an inline executor it is his to deliver. */
+static void serve_and_join(struct sti_mailbox *mailbox)
+{
+	struct sti_claims claims;
+
+	if (!sti_push_may_deliver((struct stasis_subscription *)mailbox)) {
+		sti_executor_submit(mailbox);
+		return;
+	}
+	sti_claims_keep(&claims, mailbox);
+	sti_claims_let_go_of(claims.outer);
+	if (sti_claims_take_back(&claims))
+		sti_executor_run_out(mailbox);
+}
+
+/* serve: see sti_executor_close(). 0 or -errno. */
+static int subscription_end(struct stasis_subscription *sub,
+			    void (*serve)(struct sti_mailbox *mailbox))
 {
 	struct stasis_topic *topic = sti_subscription_topic(sub);
 	struct stasis_message *final = &sub->final.message;
@@ -188,10 +204,7 @@ static int subscription_end(struct stasis_subscription *sub, bool joins)
 	/* To the others. The message's first reference is for the subscription itself. */
 	sti_topic_publish(topic, &final, 1,
 			  &(struct sti_publish_how){ .flags = STI_PUBLISH_FORCE, .but = sub });
-	joins = joins && sti_push_may_deliver(sub);
-	if (joins)
-		sti_claims_let_go();
-	sti_executor_close(&sub->mailbox, joins);
+	sti_executor_close(&sub->mailbox, serve);
 	return 0;
 }
 
@@ -204,7 +217,7 @@ struct stasis_subscription *stasis_unsubscribe(struct stasis_subscription *sub)
 		errno = EINVAL;
 		return NULL;
 	}
-	ended = subscription_end(sub, false);
+	ended = subscription_end(sub, sti_executor_submit);
 	sub = stasis_object_unref(sub);
 	errno = ended != 0 ? -ended : saved;
 	return sub;
@@ -224,7 +237,7 @@ struct stasis_subscription *stasis_unsubscribe_and_join(struct stasis_subscripti
 		errno = EINVAL;
 		return NULL;
 	}
-	ended = subscription_end(sub, true);
+	ended = subscription_end(sub, serve_and_join);
 	joined = stasis_subscription_join(sub);
 	sub = stasis_object_unref(sub);
 	errno = joined != 0 ? -joined : ended != 0 ? -ended : saved;

@@ -234,7 +234,7 @@ static STI_NOINLINE bool sync_run_leaf(struct sti_mailbox *mailbox)
 	struct sti_context context;
 
 	if (pulled) {
-		sti_context_enter_here(&context, leaf->executor);
+		sti_context_enter_here(&context, NULL);
 		sti_executor_run_turn(leaf, &context);
 		sti_context_leave(&context);
 	}

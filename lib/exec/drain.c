@@ -70,7 +70,8 @@ static struct drain_target *drain_targets(struct stasis_executor *executor, size
 	return targets;
 }
 
-/* Waits until reached(arg) holds; workers signal after each round, runners after each turn. */
+/* Waits until reached(arg) holds; workers signal after each round, runners after each turn, before
+ * they let go. */
 static void drain_wait(struct stasis_executor *executor, bool (*reached)(void *arg),
 		       void *arg)
 {

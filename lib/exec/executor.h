@@ -149,9 +149,10 @@ void sti_executor_run_turn(struct sti_mailbox *mailbox, struct sti_context *cont
  * inside a read section. */
 void sti_executor_run_out(struct sti_mailbox *mailbox);
 
-/* Ends a queue: what was pushed is delivered, then the final message. here: on this thread, if the
- * mailbox is idle. The caller holds a reference; not inside a read section. */
-void sti_executor_close(struct sti_mailbox *mailbox, bool here);
+/* Ends a queue: what was pushed is delivered, then the final message. serve: what to do with the
+ * mailbox if it is the caller's to run, such as sti_executor_submit(). The caller holds a
+ * reference; not inside a read section. */
+void sti_executor_close(struct sti_mailbox *mailbox, void (*serve)(struct sti_mailbox *mailbox));
 
 /* Lets go of the structure; frees it when nobody holds it any more. */
 void sti_executor_leave(struct stasis_executor *executor);

@@ -203,19 +203,6 @@ STI_INLINE void note_delivered(struct sti_mailbox *mailbox, struct sti_context *
 	atomic_store_explicit(&mailbox->delivered, delivered, memory_order_release);
 }
 
-/* An item that is not queued. */
-static size_t deliver_carried(struct sti_mailbox *mailbox, struct sti_context *context)
-{
-	void *item = mailbox->carried;
-	/* Relaxed: the runner is the only writer. */
-	uint64_t delivered = atomic_load_explicit(&mailbox->delivered, memory_order_relaxed);
-
-	mailbox->carried = NULL;
-	mailbox->ops->deliver(mailbox, &item, 1, context);
-	note_delivered(mailbox, context, delivered + 1);
-	return 1;
-}
-
 static size_t deliver_batch(struct sti_mailbox *mailbox, struct sti_context *context, size_t batch)
 {
 	size_t total = 0;
@@ -232,6 +219,20 @@ static size_t deliver_batch(struct sti_mailbox *mailbox, struct sti_context *con
 		note_delivered(mailbox, context, delivered + total);
 	} while (more && total < batch);
 	return total;
+}
+
+/* An item that is not queued, and what came behind it. */
+static size_t deliver_carried(struct sti_mailbox *mailbox, struct sti_context *context,
+			      size_t batch)
+{
+	void *item = mailbox->carried;
+	/* Relaxed: the runner is the only writer. */
+	uint64_t delivered = atomic_load_explicit(&mailbox->delivered, memory_order_relaxed);
+
+	mailbox->carried = NULL;
+	mailbox->ops->deliver(mailbox, &item, 1, context);
+	note_delivered(mailbox, context, delivered + 1);
+	return batch > 1 ? 1 + deliver_batch(mailbox, context, batch - 1) : 1;
 }
 
 /* One by one: what is still queued is what the limits are about. */
@@ -261,6 +262,9 @@ static enum sti_rest mailbox_rest(struct sti_mailbox *mailbox, struct sti_contex
 	struct sti_mailbox *outer = context->mailbox;
 	enum sti_rest rest;
 
+	/* Who has not run it, for what he wanted from it has been done, may find that. */
+	if (sti_unlikely(mailbox->carried != NULL))
+		return STI_REST_MORE;
 	/* Once let go, the ring may be retired under us. */
 	sti_rcu_read_lock();
 	rest = sti_mpsc_rest(&mailbox->tail, &mailbox->head);
@@ -311,14 +315,15 @@ enum sti_turn sti_mailbox_run(struct sti_mailbox *mailbox, struct sti_context *c
 		batch = context->max;
 	context->mailbox = mailbox;
 	if (sti_unlikely(mailbox->carried != NULL))
-		*np = deliver_carried(mailbox, context);
+		*np = deliver_carried(mailbox, context, batch);
 	else if (sti_likely(mailbox->limits == NULL))
 		*np = deliver_batch(mailbox, context, batch);
 	else
 		*np = deliver_limited(mailbox, context, batch);
 	inside = false;
 	context->mailbox = outer;
-	/* Now, while both are there. */
+	/* Now, while both are there. A shutdown waits until the mailbox has been let go, too: it
+	 * looks again by itself. */
 	if (sti_unlikely(context->eager))
 		sti_executor_tell_drainers(mailbox->executor);
 	if (*np == batch) {

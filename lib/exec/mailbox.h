@@ -32,7 +32,8 @@ struct stasis_executor;
 struct sti_mailbox;
 struct sti_worker;
 
-/* Where a thread is when it delivers: on its stack, innermost first. */
+/* Where a thread is when it delivers: on its stack, innermost first. All is set by
+ * sti_context_enter(). */
 struct sti_context {
 	struct sti_release release;
 	struct sti_mailbox *mailbox; /* being run; NULL between turns */
@@ -159,7 +160,8 @@ void sti_mailbox_tell_congestion(struct sti_mailbox *mailbox);
 /* Lets go of a mailbox if it is empty and has not ended. */
 bool sti_mailbox_let_go(struct sti_mailbox *mailbox, struct sti_context *context);
 
-/* Lets go of a mailbox that has been emptied, and delivers the end if that has come. */
+/* Lets go of a mailbox that has been emptied, and delivers the end if that has come. MORE if it has
+ * not been run, and carries something. */
 enum sti_turn sti_mailbox_rest(struct sti_mailbox *mailbox, struct sti_context *context,
 			       size_t *np);
 

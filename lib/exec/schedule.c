@@ -78,7 +78,9 @@ void sti_executor_schedule(struct sti_mailbox *mailbox)
 		return;
 	}
 	/* What a callback wakes is best run by its own worker: the message is in its cache. */
-	if (context != NULL && context->executor == executor && context->worker != NULL)
+	while (context != NULL && (context->executor != executor || context->worker == NULL))
+		context = context->outer;
+	if (context != NULL)
 		home = (unsigned)(context->worker - executor->workers);
 	worker = &executor->workers[home];
 	sti_runqueue_push(&worker->queue, mailbox);
@@ -134,7 +136,7 @@ STI_NOINLINE void sti_executor_run_out(struct sti_mailbox *mailbox)
 	sti_context_leave(&context);
 }
 
-void sti_executor_close(struct sti_mailbox *mailbox, bool here)
+void sti_executor_close(struct sti_mailbox *mailbox, void (*serve)(struct sti_mailbox *mailbox))
 {
 	enum sti_push push;
 
@@ -142,10 +144,6 @@ void sti_executor_close(struct sti_mailbox *mailbox, bool here)
 	push = sti_mpsc_close(&mailbox->tail);
 	sti_rcu_read_unlock();
 	sti_mailbox_wake_waiters(mailbox);
-	if (!(push & STI_PUSH_WAKE))
-		return;
-	if (here)
-		sti_executor_run_out(mailbox);
-	else
-		sti_executor_submit(mailbox);
+	if (push & STI_PUSH_WAKE)
+		serve(mailbox);
 }

@@ -135,8 +135,7 @@
  *                              at its limit and is refused, as before
  *   after closing a ring       whoever follows claims and moves the queue's ring pointer
  *   after storing head_cache   nothing: it may go back, see ring_room()
- *   after a claim, whatever    the queue waits for it: it is the consumer
- *   it claimed for
+ *   after a claim              the queue waits for it: it is the consumer, or about to find one
  *   before a CAS on head       nothing: it fails if others have gone on
  *   after a CAS on head        it has one item, which it delivers or gives up late
  *   after publishing head      whoever waits for room sleeps, unless another push finds it first:
@@ -191,7 +190,8 @@
  *           not yet filled. A push that finds the queue full: at S7, since tail is the same before
  *           and after. evict: at S5, and the queue is full then, since head is as it was before
  *           tail was loaded; or it was when limit was loaded, where a remainder is left before.
- * Progress: push is lock-free (a failed CAS means that another push succeeded, and who pushes again
+ * Progress: carry is wait-free: one CAS, and if that fails a push. Push is lock-free (a failed CAS
+ *           means that another push succeeded, and who pushes again
  *           does so because the consumer has gone on); take is wait-free, and so is rest, but for a
  *           take-over, whose CAS on tail fails when another push succeeds, which the ring's size
  *           bounds. evict, and take_one of a queue that evicts, are lock-free: a failed CAS

@@ -189,7 +189,7 @@ static void closing_runner(void)
 
 static void closer(void)
 {
-	sti_executor_close(&mailbox, false);
+	sti_executor_close(&mailbox, sti_executor_submit);
 }
 
 /* --- afterwards --- */
@@ -271,6 +271,55 @@ static void queue_thief(void)
 	}
 }
 
+/* --- what has been claimed, with what it carries, goes through a run queue --- */
+
+static void setup_mailbox_and_queue(void)
+{
+	setup_mailbox();
+	sti_runqueue_init(&queues[0]);
+}
+
+/* Does not run it after all, for it has to wait. */
+static void carrier_who_lets_go(void)
+{
+	struct item *item;
+	bool carried;
+
+	sti_rcu_read_lock();
+	carried = sti_mpsc_carry(&mailbox.tail);
+	sti_rcu_read_unlock();
+	if (!carried) {
+		run_if(push(0));
+		return;
+	}
+	item = sti_alloc(sizeof(*item));
+	*item = (struct item){ 0, n_pushed[0]++ };
+	mailbox.carried = item;
+	sti_runqueue_push(&queues[0], &mailbox);
+}
+
+/* Who waits for something may take the mailbox, find that it has been done, and let go of it. */
+static void mailbox_puller(void)
+{
+	struct sti_context context;
+	bool moved = false;
+	size_t n = 0;
+
+	if (!sti_runqueue_pull(&queues[0], &mailbox, &moved))
+		return;
+	sti_context_enter(&context, &executor, NULL);
+	if (sti_mailbox_rest(&mailbox, &context, &n) != STI_TURN_GONE)
+		sti_mailbox_run_out(&mailbox, &context);
+	sti_context_leave(&context);
+}
+
+static void check_delivered_in_the_end(void)
+{
+	while (sti_runqueue_take(&queues[0]) != NULL)
+		run_if(STI_PUSH_WAKE);
+	check_delivered();
+}
+
 static void queue_puller(void)
 {
 	bool moved = false;
@@ -339,6 +388,18 @@ const struct explore_case explore_cases[] = {
 		.threads = { { "carrier-0", carrier_0, 0 },
 			     { "carrier-1", carrier_1, 0 },
 			     { "closer", closing_runner, 0 } },
+		.preemptions = 3,
+		.stale = 1,
+		.both = 3,
+	},
+	{
+		.name = "carry-pull",
+		.what = "who carries lets go; somebody takes the mailbox, not for what it carries",
+		.setup = setup_mailbox_and_queue,
+		.check = check_delivered_in_the_end,
+		.threads = { { "carrier", carrier_who_lets_go, 0 },
+			     { "runner-1", runner_1, 0 },
+			     { "puller", mailbox_puller, 0 } },
 		.preemptions = 3,
 		.stale = 1,
 		.both = 3,

@@ -396,3 +396,78 @@ Test(waits, subscribing_may_wait_for_room_in_the_new_queue, .timeout = 60)
 	stasis_executor_shutdown(executor);
 	stasis_object_unref(topic);
 }
+
+/* --- what a publisher had claimed was known to nobody while it let go of what it had before --- */
+
+struct chain_of_waits {
+	struct stasis_executor *closing;
+	struct stasis_topic *next;
+	struct stasis_subscription *last;
+	pthread_t closer;
+	int result;
+};
+
+static void *shut_down(void *arg)
+{
+	return stasis_executor_shutdown(arg);
+}
+
+/* What its publish claims it finds, but lets go first of what the publish that is being delivered
+ * has claimed. */
+static void shut_down_and_publish(struct probe *probe, struct stasis_subscription *sub,
+				  struct stasis_topic *topic, struct stasis_message *message)
+{
+	struct chain_of_waits *waits = probe->user;
+	const struct datum *datum = stasis_message_data(message);
+
+	if (datum->publisher != 0)
+		return;
+	must(pthread_create(&waits->closer, NULL, shut_down, waits->closing) == 0);
+	/* Until it refuses. */
+	while (publish_data(topic, 1, 0, 1) == 0)
+		;
+	must(publish_data(waits->next, 0, 0, 1) == 0);
+}
+
+static void publish_and_wait(struct probe *probe, struct stasis_subscription *sub,
+			     struct stasis_topic *topic, struct stasis_message *message)
+{
+	struct chain_of_waits *waits = probe->user;
+	const struct datum *datum = stasis_message_data(message);
+	struct stasis_message *mine;
+
+	if (datum->publisher != 0)
+		return;
+	mine = datum_message(1, 0);
+	waits->result = stasis_publish_sync(waits->last, mine);
+	stasis_object_unref(mine);
+}
+
+Test(waits, an_inline_publisher_waits_for_nothing_that_it_has_claimed, .timeout = 60)
+{
+	struct stasis_executor *closing = executor_that(STASIS_WAIT_INLINE, 1);
+	struct stasis_executor *executor = executor_that(STASIS_WAIT_INLINE, 1);
+	struct stasis_topic *topic = topic_new();
+	struct chain_of_waits waits = { .closing = closing, .next = topic_new(), .result = 12345 };
+	struct probe first = { .on_data = shut_down_and_publish, .user = &waits };
+	struct probe second = { .on_data = publish_and_wait, .user = &waits }, last = { 0 };
+	struct stasis_subscribe_options options = { .executor = executor };
+	struct stasis_subscription *subs[2];
+
+	subs[0] = subscribe_probe(topic, &first, &options);
+	waits.last = subscribe_probe(waits.next, &last, &options);
+	options.executor = closing;
+	subs[1] = subscribe_probe(topic, &second, &options);
+	drain(executor);
+	drain(closing);
+	cr_assert_eq(publish_data(topic, 0, 0, 1), 0);
+	pthread_join(waits.closer, NULL);
+	cr_assert_eq(waits.result, 0);
+	cr_assert_eq(last.n_data, 2);
+	stasis_unsubscribe_and_join(waits.last);
+	for (int i = 0; i < 2; i++)
+		stasis_unsubscribe_and_join(subs[i]);
+	stasis_executor_shutdown(executor);
+	stasis_object_unref(waits.next);
+	stasis_object_unref(topic);
+}

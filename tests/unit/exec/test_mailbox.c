@@ -87,6 +87,62 @@ Test(mailbox, first_push_makes_somebody_responsible)
 	close_mailbox(3);
 }
 
+/* As a publisher does who is going to run it. */
+static void carry(size_t i)
+{
+	sti_rcu_read_lock();
+	cr_assert(sti_mpsc_carry(&mailbox.tail));
+	sti_rcu_read_unlock();
+	mailbox.carried = &items[i];
+}
+
+Test(mailbox, what_is_carried_comes_first)
+{
+	size_t n;
+
+	open_mailbox(256);
+	carry(0);
+	push_many(1, 7);
+	cr_assert_eq(sti_mailbox_run(&mailbox, &context, &n), STI_TURN_GONE);
+	cr_assert_eq(n, 8);
+	cr_assert_null(mailbox.carried);
+	carry(8);
+	cr_assert_eq(sti_mailbox_run(&mailbox, &context, &n), STI_TURN_GONE);
+	cr_assert_eq(n, 1);
+	close_mailbox(9);
+}
+
+Test(mailbox, what_is_carried_is_of_the_batch)
+{
+	size_t n;
+
+	open_mailbox(4);
+	carry(0);
+	push_many(1, 4);
+	cr_assert_eq(sti_mailbox_run(&mailbox, &context, &n), STI_TURN_MORE);
+	cr_assert_eq(n, 4);
+	sti_mailbox_run_out(&mailbox, &context);
+	close_mailbox(5);
+}
+
+/* By one who has taken it for something that has been done meanwhile. */
+Test(mailbox, what_is_carried_is_not_left_at_rest)
+{
+	size_t n = 0;
+
+	open_mailbox(256);
+	carry(0);
+	cr_assert_eq(sti_mailbox_rest(&mailbox, &context, &n), STI_TURN_MORE);
+	cr_assert(!sti_mailbox_let_go(&mailbox, &context));
+	cr_assert_eq(close_queue(), STI_PUSH_OK);
+	cr_assert_eq(sti_mailbox_rest(&mailbox, &context, &n), STI_TURN_MORE);
+	cr_assert_eq(n, 0);
+	cr_assert_eq(n_finals, 0);
+	sti_mailbox_run_out(&mailbox, &context);
+	cr_assert_eq(n_finals, 1);
+	close_mailbox(1);
+}
+
 Test(mailbox, a_turn_delivers_no_more_than_the_batch)
 {
 	size_t n;
