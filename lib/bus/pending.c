@@ -333,7 +333,7 @@ static void pending_let_go(struct sti_claims *claims)
 	}
 }
 
-static STI_NOINLINE void run_turn(struct sti_mailbox *mailbox)
+static STI_NOINLINE void settle_run(struct sti_mailbox *mailbox)
 {
 	struct sti_context context;
 
@@ -342,25 +342,14 @@ static STI_NOINLINE void run_turn(struct sti_mailbox *mailbox)
 	sti_context_leave(&context);
 }
 
-/* The usual case of a publisher that delivers. */
-static void settle_run(struct sti_mailbox *mailbox)
-{
-	struct sti_claims claims;
-
-	/* Callbacks may take long: what else this thread has claimed is not to wait for them. To
-	 * let go of that may make callbacks, too. */
-	sti_claims_keep(&claims, mailbox);
-	sti_claims_let_go_of(claims.outer);
-	if (sti_claims_take_back(&claims))
-		run_turn(mailbox);
-}
-
 size_t sti_pending_settle(struct sti_pending *pending, uint64_t deadline_ns)
 {
 	struct pending_claims claims = { .pending = pending };
 	size_t refused;
 
-	if (pending->n == 1 && pending->n_runs == 1) {
+	/* The usual case of a publisher that delivers: there is nothing to let go of, neither now
+	 * nor meanwhile. */
+	if (pending->n == 1 && pending->n_runs == 1 && !sti_claims_any()) {
 		settle_run(pending->first[0].mailbox);
 		return 0;
 	}

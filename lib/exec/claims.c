@@ -25,6 +25,11 @@ bool sti_claims_take_back(struct sti_claims *claims)
 	return claims->mailbox != NULL;
 }
 
+bool sti_claims_any(void)
+{
+	return innermost != NULL;
+}
+
 void sti_claims_drop(struct sti_mailbox **mailboxp)
 {
 	struct sti_mailbox *mailbox = *mailboxp;

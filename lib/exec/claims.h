@@ -28,6 +28,9 @@ void sti_claims_keep(struct sti_claims *claims, struct sti_mailbox *mailbox);
 /* True: it has not been let go meanwhile. */
 bool sti_claims_take_back(struct sti_claims *claims);
 
+/* Does this thread keep any? */
+bool sti_claims_any(void);
+
 /* Leaves all that this thread has claimed to others. Before it waits; outside read sections. */
 void sti_claims_let_go(void);
 
