@@ -333,15 +333,6 @@ static void pending_let_go(struct sti_claims *claims)
 	}
 }
 
-static STI_NOINLINE void settle_run(struct sti_mailbox *mailbox)
-{
-	struct sti_context context;
-
-	sti_context_enter_here(&context, NULL);
-	sti_executor_run_turn(mailbox, &context);
-	sti_context_leave(&context);
-}
-
 size_t sti_pending_settle(struct sti_pending *pending, uint64_t deadline_ns)
 {
 	struct pending_claims claims = { .pending = pending };
@@ -350,7 +341,7 @@ size_t sti_pending_settle(struct sti_pending *pending, uint64_t deadline_ns)
 	/* The usual case of a publisher that delivers: there is nothing to let go of, neither now
 	 * nor meanwhile. */
 	if (pending->n == 1 && pending->n_runs == 1 && !sti_claims_any()) {
-		settle_run(pending->first[0].mailbox);
+		settle_runs(pending);
 		return 0;
 	}
 	sti_claims_keep(&claims.claims, NULL);

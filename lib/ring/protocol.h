@@ -191,11 +191,10 @@
  *           and after. evict: at S5, and the queue is full then, since head is as it was before
  *           tail was loaded; or it was when limit was loaded, where a remainder is left before.
  * Progress: carry is wait-free: one CAS, and if that fails a push. Push is lock-free (a failed CAS
- *           means that another push succeeded, and who pushes again
- *           does so because the consumer has gone on); take is wait-free, and so is rest, but for a
- *           take-over, whose CAS on tail fails when another push succeeds, which the ring's size
- *           bounds. evict, and take_one of a queue that evicts, are lock-free: a failed CAS
- *           means that another has taken the item.
+ *           means that another push succeeded, and who pushes again does so because the consumer
+ *           has gone on); take is wait-free, and so is rest, but for a take-over, whose CAS on tail
+ *           fails when another push succeeds, which the ring's size bounds. evict, and take_one of
+ *           a queue that evicts, are lock-free: a failed CAS means that another has taken the item.
  */
 
 #include <stdalign.h>

@@ -148,7 +148,7 @@ void sti_mpsc_start_at(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head, u
 		atomic_store_explicit(&ring->idle_at, pos + 1, memory_order_relaxed);
 	head->pos = pos;
 	/* Modulo 2^64: what was pushed is what tail has moved. */
-	atomic_store_explicit(&ring->base, 0 - pos, memory_order_relaxed);
+	sti_ring_set_base(ring, 0 - pos);
 }
 
 void sti_mpsc_deinit(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head)

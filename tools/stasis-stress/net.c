@@ -254,11 +254,11 @@ static void check_sums(struct ss_net *net)
 
 	if (net->starved)
 		return;
-	/* What some have dropped may have been changes, of which no publisher is told. */
 	if (!atomic_load(&net->untold))
 		ss_check(told >= counted,
 			 "stats: publishers were told of %llu refused, subscriptions count %llu",
 			 told, counted);
+	/* What some have dropped may have been changes, of which no publisher is told. */
 	if (atomic_load(&net->changes_dropped))
 		return;
 	/* Only here, where it must show. */
