@@ -47,15 +47,10 @@ STI_INLINE void take_turn(struct stasis_subscription *sub, size_t n_subs)
 STI_INLINE void push_one(struct sti_delivery *delivery, struct stasis_subscription *sub,
 			 struct stasis_message *message)
 {
-	enum sti_push push;
-
-	if (sti_mailbox_is_flagged(&sub->mailbox, 0)) {
+	if (sti_mailbox_is_flagged(&sub->mailbox, 0))
 		sti_push_flagged(delivery, sub);
-		return;
-	}
-	push = sti_mpsc_push(&sub->mailbox.tail, message);
-	if (sti_unlikely(push != STI_PUSH_OK))
-		sti_push_settle(delivery, sub, push, delivery->messages, !sti_push_is_whole(push));
+	else
+		sti_push_plainly(delivery, sub, message);
 }
 
 /* Makes n references out of the caller's, which is given, or adds n to it. */

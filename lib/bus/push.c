@@ -34,17 +34,13 @@ static void push_wake(struct sti_delivery *delivery, struct stasis_subscription 
 static void push_inline(struct sti_delivery *delivery, struct stasis_subscription *sub)
 {
 	struct sti_mailbox *mailbox = &sub->mailbox;
-	struct stasis_message *message = delivery->messages[0];
-	enum sti_push push;
 
 	if (sti_mpsc_carry(&mailbox->tail)) {
-		mailbox->carried = message;
+		mailbox->carried = delivery->messages[0];
 		push_wake(delivery, sub);
-		return;
+	} else {
+		sti_push_plainly(delivery, sub, delivery->messages[0]);
 	}
-	push = sti_mpsc_push(&mailbox->tail, message);
-	if (push != STI_PUSH_OK)
-		sti_push_settle(delivery, sub, push, delivery->messages, !sti_push_is_whole(push));
 }
 
 void sti_push_drop(struct sti_delivery *delivery, struct stasis_message *const *messages, size_t n)
@@ -229,15 +225,10 @@ void sti_push_all(struct sti_delivery *delivery, struct stasis_subscription *sub
 
 void sti_push_item(struct sti_delivery *delivery, struct stasis_subscription *sub)
 {
-	enum sti_push push;
-
-	if (sti_mailbox_is_flagged(&sub->mailbox, 0)) {
+	if (sti_mailbox_is_flagged(&sub->mailbox, 0))
 		sti_push_flagged(delivery, sub);
-		return;
-	}
-	push = sti_mpsc_push(&sub->mailbox.tail, delivery->messages[0]);
-	if (sti_unlikely(push != STI_PUSH_OK))
-		sti_push_settle(delivery, sub, push, delivery->messages, !sti_push_is_whole(push));
+	else
+		sti_push_plainly(delivery, sub, delivery->messages[0]);
 }
 
 void sti_push_flagged(struct sti_delivery *delivery, struct stasis_subscription *sub)

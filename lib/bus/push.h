@@ -94,4 +94,15 @@ static inline bool sti_push_is_whole(enum sti_push push)
 	return !(push & (STI_PUSH_ENDED | STI_PUSH_NOMEM | STI_PUSH_FULL));
 }
 
+/* Pushes the one item of a delivery, whatever the mailbox's flags. item: delivery->messages[0],
+ * which a compiler may not keep in a register. */
+STI_INLINE void sti_push_plainly(struct sti_delivery *delivery, struct stasis_subscription *sub,
+				 struct stasis_message *item)
+{
+	enum sti_push push = sti_mpsc_push(&sub->mailbox.tail, item);
+
+	if (sti_unlikely(push != STI_PUSH_OK))
+		sti_push_settle(delivery, sub, push, delivery->messages, !sti_push_is_whole(push));
+}
+
 #endif
