@@ -69,8 +69,7 @@ void sti_context_enter(struct sti_context *context, struct stasis_executor *exec
 {
 	context_check(context);
 	/* One by one: for all at once compilers use a string instruction, which takes 10 ns. */
-	sti_release_init(&context->release, context->few.entries, context->few.list,
-			 STI_RELEASE_FEW);
+	sti_release_init(&context->release);
 	context->mailbox = NULL;
 	context->executor = executor;
 	context->worker = worker;

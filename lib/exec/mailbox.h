@@ -47,8 +47,6 @@ struct sti_context {
 	 * counted, and drainers told before a mailbox is let go */
 	bool eager;
 	size_t max;  /* callbacks in a turn, besides its batch; 0: no limit */
-	/* room of release, unless there is more elsewhere; not cleared */
-	STI_RELEASE_ROOM(STI_RELEASE_FEW) few;
 };
 
 struct sti_mailbox_ops {

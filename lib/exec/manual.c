@@ -29,6 +29,8 @@ struct sti_runner {
 	/* manual->lock */
 	struct sti_runner *prev, *next;
 	uint64_t owing; /* the generation in which it began to owe references; 0: it owes none */
+	/* this thread only */
+	STI_RELEASE_ROOM(STI_RELEASE_FEW) few;
 };
 
 /* The thread's number, which no other ever has; 0: it has none yet. */
@@ -124,6 +126,8 @@ static void runner_enter(struct sti_runner *runner, struct stasis_executor *exec
 	struct sti_manual *manual = executor->manual;
 
 	sti_context_enter(&runner->context, executor, NULL);
+	sti_release_use(&runner->context.release, runner->few.entries, runner->few.list,
+			STI_RELEASE_FEW);
 	runner->turns_left = 0;
 	runner->progress = true;
 	runner->owing = 0;

@@ -11,8 +11,8 @@
  * nobody else holds is freed on the spot, without a read-modify-write.
  *
  * A table that is too small for what is under way pays for each delivery by itself, which is what
- * it is there to avoid: a worker's is large, that of a thread that delivers now and then is part of
- * its stack and is small.
+ * it is there to avoid: a worker's is large. A thread that delivers now and then has none, and pays
+ * at once: whatever it delivers is counted only when its references have been dropped.
  *
  * Threads: each table has one owner.
  */
@@ -44,26 +44,31 @@ struct sti_release_entry {
 struct sti_release {
 	struct sti_slab_pending slab;
 	struct sti_heap *heap; /* the owner's, if he frees what he has made himself; or NULL */
-	struct sti_release_entry *entries;
-	uint16_t *list; /* those that are listed */
+	struct sti_release_entry *entries; /* NULL: there is no table */
+	uint16_t *list;			   /* those that are listed */
 	uint32_t n_listed;
 	uint32_t mask;
-	bool cleared; /* the entries are: most who deliver one message do not need them */
 };
 
-/* Room of n entries, as it is. */
-static inline void sti_release_init(struct sti_release *release, struct sti_release_entry *entries,
-				    uint16_t *list, uint32_t n)
+/* Without a table. */
+static inline void sti_release_init(struct sti_release *release)
 {
 	release->slab.slab = NULL;
 	release->slab.bits = 0;
 	release->slab.word = 0;
 	release->heap = NULL;
+	release->entries = NULL;
+	release->n_listed = 0;
+}
+
+/* A table of n entries, as they are, for one that has none yet. */
+static inline void sti_release_use(struct sti_release *release, struct sti_release_entry *entries,
+				   uint16_t *list, uint32_t n)
+{
+	memset(entries, 0, n * sizeof(entries[0]));
 	release->entries = entries;
 	release->list = list;
-	release->n_listed = 0;
 	release->mask = n - 1;
-	release->cleared = false;
 }
 
 static inline void sti_release_pay(struct sti_release *release, struct sti_release_entry *entry)
@@ -85,9 +90,9 @@ STI_INLINE void sti_release_put_n(struct sti_release *release, void *obj, uint32
 		sti_object_destroy(sti_object_of(obj), &release->slab);
 		return;
 	}
-	if (sti_unlikely(!release->cleared)) {
-		memset(release->entries, 0, (release->mask + 1) * sizeof(release->entries[0]));
-		release->cleared = true;
+	if (sti_unlikely(release->entries == NULL)) {
+		sti_object_unref_n(obj, n, &release->slab);
+		return;
 	}
 	/* Blocks are at least a line apart. */
 	i = (uint32_t)((uintptr_t)obj >> 6) & release->mask;
@@ -111,7 +116,7 @@ STI_INLINE void sti_release_put(struct sti_release *release, void *obj)
 	sti_release_put_n(release, obj, 1);
 }
 
-static inline void sti_release_flush(struct sti_release *release)
+static STI_NOINLINE void sti_release_pay_all(struct sti_release *release)
 {
 	while (release->n_listed > 0) {
 		struct sti_release_entry *entry =
@@ -120,6 +125,14 @@ static inline void sti_release_flush(struct sti_release *release)
 		entry->listed = 0;
 		sti_release_pay(release, entry);
 	}
+}
+
+static inline void sti_release_flush(struct sti_release *release)
+{
+	if (release->n_listed > 0)
+		sti_release_pay_all(release);
+	if (release->slab.bits == 0)
+		return;
 	if (release->heap == NULL || !sti_slab_take_back(release->heap, &release->slab))
 		sti_slab_flush(&release->slab);
 }

@@ -412,8 +412,8 @@ void *sti_worker_main(void *arg)
 	struct sti_mailbox *mailbox;
 
 	sti_context_enter(&worker->context, executor, worker);
-	sti_release_init(&worker->context.release, worker->many.entries, worker->many.list,
-			 STI_RELEASE_MANY);
+	sti_release_use(&worker->context.release, worker->many.entries, worker->many.list,
+			STI_RELEASE_MANY);
 	worker->pace.start = sti_ticks();
 	for (;;) {
 		mailbox = sti_runqueue_next(&worker->queue);

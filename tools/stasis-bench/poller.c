@@ -31,12 +31,13 @@ static void deliver(struct sb_poller *poller, struct sti_release *release, void 
 static void *poller_main(void *arg)
 {
 	struct sb_poller *poller = arg;
-	STI_RELEASE_ROOM(STI_RELEASE_MANY) room = { 0 };
+	STI_RELEASE_ROOM(STI_RELEASE_MANY) room;
 	struct sti_release release;
 	void *items[BATCH];
 	unsigned empty = 0;
 
-	sti_release_init(&release, room.entries, room.list, STI_RELEASE_MANY);
+	sti_release_init(&release);
+	sti_release_use(&release, room.entries, room.list, STI_RELEASE_MANY);
 	for (;;) {
 		/* A1: before the look into the queue; pairs with R1 in sb_poller_stop(). */
 		bool stop = atomic_load_explicit(&poller->stop, memory_order_acquire);
