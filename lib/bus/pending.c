@@ -47,36 +47,14 @@ static bool pending_grow(struct sti_pending *pending)
 	return true;
 }
 
-static struct sti_pending_entry *pending_new(struct sti_pending *pending)
+static bool pending_note(struct sti_pending *pending, const struct sti_pending_entry *note)
 {
 	if (pending->n >= STI_PENDING_FIRST &&
 	    (pending->n == STI_PENDING_FIRST ||
 	     pending->n - STI_PENDING_FIRST == pending->more_size) &&
 	    !pending_grow(pending))
-		return NULL;
-	return pending_at(pending, pending->n++);
-}
-
-static bool pending_note(struct sti_pending *pending, const struct sti_pending_entry *note)
-{
-	struct sti_pending_entry *entry = pending_new(pending);
-
-	if (entry == NULL)
 		return false;
-	*entry = *note;
-	return true;
-}
-
-bool sti_pending_run(struct sti_pending *pending, struct sti_mailbox *mailbox)
-{
-	struct sti_pending_entry *entry = pending_new(pending);
-
-	if (entry == NULL)
-		return false;
-	/* No more of it: this is on the way of every message. */
-	entry->kind = STI_PENDING_RUN;
-	entry->mailbox = mailbox;
-	pending->n_runs++;
+	*pending_at(pending, pending->n++) = *note;
 	return true;
 }
 
@@ -280,22 +258,25 @@ static size_t settle_room(struct sti_pending *pending, uint64_t deadline_ns)
 	return refused;
 }
 
-/* Delivers what has been claimed. */
+/* Takes the next of what has been claimed off the list. */
+static struct sti_mailbox *pending_next_run(struct sti_pending *pending)
+{
+	struct sti_mailbox *mailbox = pending->first_run;
+
+	if (mailbox != NULL)
+		pending->first_run = mailbox != pending->last_run ? mailbox->run_next : NULL;
+	return mailbox;
+}
+
+/* Delivers what has been claimed, and what a callback that had to wait has not let go. */
 static STI_NOINLINE void settle_runs(struct sti_pending *pending)
 {
+	struct sti_mailbox *mailbox;
 	struct sti_context context;
 
 	sti_context_enter_here(&context, NULL);
-	for (unsigned i = 0; i < pending->n; i++) {
-		struct sti_pending_entry *entry = pending_at(pending, i);
-		struct sti_mailbox *mailbox = entry->mailbox;
-
-		/* Or a callback before it had to wait. */
-		if (entry->kind != STI_PENDING_RUN || mailbox == NULL)
-			continue;
-		entry->mailbox = NULL;
+	while ((mailbox = pending_next_run(pending)) != NULL)
 		sti_executor_run_turn(mailbox, &context);
-	}
 	sti_context_leave(&context);
 }
 
@@ -309,7 +290,6 @@ static void settle(struct sti_pending_entry *entry)
 	case STI_PENDING_DROP:
 		sti_object_unref_n(entry->item, (uint32_t)entry->n, NULL);
 		break;
-	case STI_PENDING_RUN:
 	case STI_PENDING_ROOM:
 		break;
 	}
@@ -324,13 +304,11 @@ struct pending_claims {
 static void pending_let_go(struct sti_claims *claims)
 {
 	struct sti_pending *pending = ((struct pending_claims *)claims)->pending;
+	struct sti_mailbox *mailbox;
 
-	for (unsigned i = 0; i < pending->n; i++) {
-		struct sti_pending_entry *entry = pending_at(pending, i);
-
-		if (entry->kind == STI_PENDING_RUN)
-			sti_claims_drop(&entry->mailbox);
-	}
+	/* Off the list first: what runs here may come by again (exec/claims.h). */
+	while ((mailbox = pending_next_run(pending)) != NULL)
+		sti_executor_submit(mailbox);
 }
 
 size_t sti_pending_settle(struct sti_pending *pending, uint64_t deadline_ns)
@@ -340,21 +318,19 @@ size_t sti_pending_settle(struct sti_pending *pending, uint64_t deadline_ns)
 
 	/* The usual case of a publisher that delivers: there is nothing to let go of, neither now
 	 * nor meanwhile. */
-	if (pending->n == 1 && pending->n_runs == 1 && !sti_claims_any()) {
+	if (pending->n == 0 && pending->first_run == pending->last_run && !sti_claims_any()) {
 		settle_runs(pending);
 		return 0;
 	}
 	sti_claims_keep(&claims.claims, NULL);
 	claims.claims.let_go = pending_let_go;
 	/* Callbacks may take long: what else this thread has claimed is not to wait for them. */
-	if (pending->n_runs + pending->n_crossed > 0)
+	if (pending->first_run != NULL || pending->n_crossed > 0)
 		sti_claims_let_go_of(claims.claims.outer);
-	if (pending->n_runs > 0)
+	if (pending->first_run != NULL)
 		settle_runs(pending);
-	if (pending->n > pending->n_runs) {
-		for (unsigned i = 0; i < pending->n; i++)
-			settle(pending_at(pending, i));
-	}
+	for (unsigned i = 0; i < pending->n; i++)
+		settle(pending_at(pending, i));
 	refused = settle_room(pending, deadline_ns);
 	sti_claims_take_back(&claims.claims);
 	if (pending->n > STI_PENDING_FIRST)

@@ -6,13 +6,14 @@
  *
  * Pushing happens in an RCU read section, where nobody may wait and no callback may run. So what
  * waits or calls is noted and done afterwards:
- *   RUN      an idle mailbox of a STASIS_WAIT_INLINE executor, claimed: deliver
+ *   runs     idle mailboxes of STASIS_WAIT_INLINE executors, claimed: deliver
  *   ROOM     a full queue whose policy is BLOCK: wait, then push
  *   CROSSED  a queue has become too long: say so
  *   DROP     items taken out of a full queue: drop the references
- * RUN comes first, so a callback that takes long holds up what is noted for other subscriptions.
- * A note that finds no memory is settled on the spot as well as it can be: RUN by a worker, ROOM by
- * refusing, CROSSED by leaving it to the next push, DROP at once.
+ * Runs come first, so a callback that takes long holds up what is noted for other subscriptions.
+ * They need no memory: whoever has claimed a mailbox may link it. Any other note that finds none is
+ * settled on the spot as well as it can be: ROOM by refusing, CROSSED by leaving it to the next
+ * push, DROP at once.
  *
  * Threads: a list has one, the publisher's.
  */
@@ -22,18 +23,16 @@
 #include <stdint.h>
 
 #include "bus/message.h"
+#include "exec/mailbox.h"
 
 struct stasis_subscription;
-struct sti_mailbox;
 
 #define STI_PENDING_FIRST 8u
 
-enum sti_pending_kind { STI_PENDING_RUN, STI_PENDING_ROOM, STI_PENDING_CROSSED, STI_PENDING_DROP };
+enum sti_pending_kind { STI_PENDING_ROOM, STI_PENDING_CROSSED, STI_PENDING_DROP };
 
 struct sti_pending_entry {
 	enum sti_pending_kind kind;
-	/* RUN, which has nothing else: claimed; NULL: let go since */
-	struct sti_mailbox *mailbox;
 	/* ROOM, CROSSED: referenced */
 	struct stasis_subscription *sub;
 	/* ROOM: messages that are left, with a reference each for the subscription; NULL: none,
@@ -44,11 +43,13 @@ struct sti_pending_entry {
 	void *item;
 };
 
-/* Made by every publish, so it is empty when n is 0, whatever the rest. */
+/* Made by every publish, so little of it is set at first. */
 struct sti_pending {
-	unsigned n;
+	/* What this thread has claimed, linked by run_next, in order; NULL: none. */
+	struct sti_mailbox *first_run;
+	struct sti_mailbox *last_run; /* if there is a first; its link is not set */
+	unsigned n;		      /* entries */
 	/* of these */
-	unsigned n_runs;
 	unsigned n_rooms;
 	unsigned n_crossed;
 	unsigned more_size; /* this and the next: once n is beyond STI_PENDING_FIRST */
@@ -58,14 +59,29 @@ struct sti_pending {
 
 static inline void sti_pending_init(struct sti_pending *pending)
 {
+	pending->first_run = NULL;
 	pending->n = 0;
-	pending->n_runs = 0;
 	pending->n_rooms = 0;
 	pending->n_crossed = 0;
 }
 
-/* Inside a read section. False: not noted. */
-bool sti_pending_run(struct sti_pending *pending, struct sti_mailbox *mailbox);
+static inline bool sti_pending_is_empty(const struct sti_pending *pending)
+{
+	return pending->first_run == NULL && pending->n == 0;
+}
+
+/* The following inside a read section. A mailbox that the caller has claimed: */
+static inline void sti_pending_run(struct sti_pending *pending, struct sti_mailbox *mailbox)
+{
+	/* One alone is not written to: others read that line. */
+	if (pending->first_run == NULL)
+		pending->first_run = mailbox;
+	else
+		pending->last_run->run_next = mailbox;
+	pending->last_run = mailbox;
+}
+
+/* False: not noted. */
 bool sti_pending_room(struct sti_pending *pending, struct stasis_subscription *sub,
 		      struct stasis_message *const *messages, size_t n);
 /* Is there a note that a subscription has not got all yet? What comes later must not overtake it.
@@ -76,8 +92,8 @@ void sti_pending_force(struct sti_pending *pending, struct stasis_subscription *
 void sti_pending_crossed(struct sti_pending *pending, struct stasis_subscription *sub);
 void sti_pending_drop(struct sti_pending *pending, void *item);
 
-/* Does all of it, outside read sections. How many messages subscriptions did not take. */
-/* deadline_ns: how long to wait for room at most, in sti_clock_monotonic_ns(); 0: for ever. */
+/* Does all of it, outside read sections. How many messages subscriptions did not take. deadline_ns:
+ * how long to wait for room at most, in sti_clock_monotonic_ns(); 0: for ever. */
 size_t sti_pending_settle(struct sti_pending *pending, uint64_t deadline_ns);
 
 #endif

@@ -204,7 +204,7 @@ static STI_NOINLINE void publish_types(struct sti_delivery *delivery,
 /* Outside the read section. The result as the API has it. */
 STI_INLINE int publish_end(struct sti_delivery *delivery)
 {
-	if (sti_unlikely(delivery->pending.n > 0))
+	if (sti_unlikely(!sti_pending_is_empty(&delivery->pending)))
 		delivery->refused += sti_pending_settle(&delivery->pending, delivery->deadline_ns);
 	return delivery->refused > INT_MAX ? INT_MAX : (int)delivery->refused;
 }

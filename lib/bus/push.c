@@ -25,13 +25,14 @@ static void push_wake(struct sti_delivery *delivery, struct stasis_subscription 
 
 	if (sti_unlikely(sti_process_is_child))
 		return;
-	if (sti_push_may_deliver(sub) && sti_pending_run(&delivery->pending, mailbox))
-		return;
-	sti_executor_schedule(mailbox);
+	if (sti_push_may_deliver(sub))
+		sti_pending_run(&delivery->pending, mailbox);
+	else
+		sti_executor_schedule(mailbox);
 }
 
 /* One message to a subscription without limits whose publishers deliver. */
-static void push_inline(struct sti_delivery *delivery, struct stasis_subscription *sub)
+static STI_NOINLINE void push_inline(struct sti_delivery *delivery, struct stasis_subscription *sub)
 {
 	struct sti_mailbox *mailbox = &sub->mailbox;
 
@@ -231,18 +232,13 @@ void sti_push_item(struct sti_delivery *delivery, struct stasis_subscription *su
 		sti_push_plainly(delivery, sub, delivery->messages[0]);
 }
 
-void sti_push_flagged(struct sti_delivery *delivery, struct stasis_subscription *sub)
+static STI_NOINLINE void push_by_flags(struct sti_delivery *delivery,
+				       struct stasis_subscription *sub, uint32_t flags)
 {
 	struct sti_mailbox *mailbox = &sub->mailbox;
-	/* A2: pairs with R2 in executor_begin_close(). */
-	uint32_t flags = atomic_load_explicit(&mailbox->flags, memory_order_acquire);
 	enum sti_push push;
 	size_t pushed;
 
-	if (flags == STI_MAILBOX_INLINE && delivery->n == 1) {
-		push_inline(delivery, sub);
-		return;
-	}
 	if (flags & (STI_MAILBOX_REFUSING | STI_MAILBOX_DONE)) {
 		/* Its executor is shut down, or it is done. */
 		if (stasis_subscription_is_subscribed(sub))
@@ -256,4 +252,16 @@ void sti_push_flagged(struct sti_delivery *delivery, struct stasis_subscription 
 	sti_push_settle(delivery, sub, push, delivery->messages + pushed, delivery->n - pushed);
 	if ((flags & STI_MAILBOX_WATCHED) && sti_mailbox_has_crossed(mailbox))
 		sti_pending_crossed(&delivery->pending, sub);
+}
+
+/* Short, for the sake of those who deliver. */
+void sti_push_flagged(struct sti_delivery *delivery, struct stasis_subscription *sub)
+{
+	/* A2: pairs with R2 in executor_begin_close(). */
+	uint32_t flags = atomic_load_explicit(&sub->mailbox.flags, memory_order_acquire);
+
+	if (flags == STI_MAILBOX_INLINE && delivery->n == 1)
+		push_inline(delivery, sub);
+	else
+		push_by_flags(delivery, sub, flags);
 }

@@ -311,9 +311,11 @@ static STI_NOINLINE void subscription_submit(struct stasis_subscription *sub, bo
 		turn = sti_mailbox_rest(&sub->mailbox, &context, &n);
 		sti_context_leave(&context);
 	}
-	if (turn != STI_TURN_GONE &&
-	    (later == NULL || sub->mailbox.executor->wait != STASIS_WAIT_INLINE ||
-	     !sti_pending_run(later, &sub->mailbox)))
+	if (turn == STI_TURN_GONE)
+		return;
+	if (later != NULL && sub->mailbox.executor->wait == STASIS_WAIT_INLINE)
+		sti_pending_run(later, &sub->mailbox);
+	else
 		sti_executor_submit(&sub->mailbox);
 }
 

@@ -30,11 +30,12 @@ bool sti_claims_any(void)
 	return innermost != NULL;
 }
 
-void sti_claims_drop(struct sti_mailbox **mailboxp)
+/* Forgets it first: what runs here when there are no workers any more may come by again. */
+static void claims_drop(struct sti_claims *claims)
 {
-	struct sti_mailbox *mailbox = *mailboxp;
+	struct sti_mailbox *mailbox = claims->mailbox;
 
-	*mailboxp = NULL;
+	claims->mailbox = NULL;
 	if (mailbox != NULL)
 		sti_executor_submit(mailbox);
 }
@@ -50,6 +51,6 @@ void sti_claims_let_go_of(struct sti_claims *claims)
 		if (claims->let_go != NULL)
 			claims->let_go(claims);
 		else
-			sti_claims_drop(&claims->mailbox);
+			claims_drop(claims);
 	}
 }

@@ -16,7 +16,8 @@
 struct sti_mailbox;
 
 struct sti_claims {
-	/* Lets go of all of them; NULL: there is one, mailbox. */
+	/* Lets go of all of them, forgetting each first: what runs here when there are no workers
+	 * any more may come by again. NULL: there is one, mailbox. */
 	void (*let_go)(struct sti_claims *claims);
 	struct sti_mailbox *mailbox; /* NULL: it has been let go */
 	struct sti_claims *outer;
@@ -36,9 +37,5 @@ void sti_claims_let_go(void);
 
 /* The same for these and what was kept before them. */
 void sti_claims_let_go_of(struct sti_claims *claims);
-
-/* The same for one of those that let_go goes through: forgets it first, for what runs here when
- * there are no workers any more may come by again. */
-void sti_claims_drop(struct sti_mailbox **mailboxp);
 
 #endif
