@@ -54,24 +54,14 @@ STI_INLINE void deliver_cell(struct stasis_subscription *sub, void *item,
 	sti_release_put(&context->release, message);
 }
 
-/* There are synchronous publishes or updates among them. */
-static STI_NOINLINE void deliver_others(struct stasis_subscription *sub, void **items, size_t n,
-				      struct sti_context *context)
+/* A synchronous publish, or an update. */
+static STI_NOINLINE void deliver_other(struct stasis_subscription *sub, void *item,
+				       struct sti_context *context)
 {
-	stasis_subscription_cb callback = (stasis_subscription_cb)sub->mailbox.user_callback;
-
-	for (size_t i = 0; i < n; i++) {
-		if ((uintptr_t)items[i] & STI_ITEM_SYNC) {
-			sti_sync_deliver(sub, items[i]);
-			continue;
-		}
-		if (sti_item_is_cell(items[i])) {
-			deliver_cell(sub, items[i], context);
-			continue;
-		}
-		callback(sub->mailbox.user_data, sub, sti_subscription_topic(sub), items[i]);
-		sti_release_put(&context->release, items[i]);
-	}
+	if ((uintptr_t)item & STI_ITEM_SYNC)
+		sti_sync_deliver(sub, item);
+	else
+		deliver_cell(sub, item, context);
 }
 
 static void subscription_deliver(struct sti_mailbox *mailbox, void **items, size_t n,
@@ -82,15 +72,11 @@ static void subscription_deliver(struct sti_mailbox *mailbox, void **items, size
 	struct stasis_topic *topic = mailbox->user_origin;
 	void *data = mailbox->user_data;
 
-	uintptr_t words = 0;
-
-	for (size_t i = 0; i < n; i++)
-		words |= (uintptr_t)items[i];
-	if (sti_unlikely(words & (STI_ITEM_SYNC | STI_ITEM_CELL))) {
-		deliver_others(sub, items, n, context);
-		return;
-	}
 	for (size_t i = 0; i < n; i++) {
+		if (sti_unlikely((uintptr_t)items[i] & (STI_ITEM_SYNC | STI_ITEM_CELL))) {
+			deliver_other(sub, items[i], context);
+			continue;
+		}
 		callback(data, sub, topic, items[i]);
 		sti_release_put(&context->release, items[i]);
 	}

@@ -220,20 +220,6 @@ static size_t deliver_batch(struct sti_mailbox *mailbox, struct sti_context *con
 	return total;
 }
 
-/* An item that is not queued, and what came behind it. */
-static size_t deliver_carried(struct sti_mailbox *mailbox, struct sti_context *context,
-			      size_t batch)
-{
-	void *item = mailbox->carried;
-	/* Relaxed: the runner is the only writer. */
-	uint64_t delivered = atomic_load_explicit(&mailbox->delivered, memory_order_relaxed);
-
-	mailbox->carried = NULL;
-	mailbox->ops->deliver(mailbox, &item, 1, context);
-	note_delivered(mailbox, context, delivered + 1);
-	return batch > 1 ? 1 + deliver_batch(mailbox, context, batch - 1) : 1;
-}
-
 /* One by one: what is still queued is what the limits are about. */
 static size_t deliver_limited(struct sti_mailbox *mailbox, struct sti_context *context,
 			      size_t batch)
@@ -283,28 +269,47 @@ bool sti_mailbox_let_go(struct sti_mailbox *mailbox, struct sti_context *context
 	return mailbox_rest(mailbox, context) == STI_REST_GONE;
 }
 
+static STI_NOINLINE void deliver_final(struct sti_mailbox *mailbox, struct sti_context *context)
+{
+	struct sti_mailbox *outer = context->mailbox;
+	STI_CALLOUT inside = true;
+
+	context->mailbox = mailbox;
+	mailbox->ops->final(mailbox, context);
+	context->mailbox = outer;
+	inside = false;
+}
+
 enum sti_turn sti_mailbox_rest(struct sti_mailbox *mailbox, struct sti_context *context,
 			       size_t *np)
 {
-	struct sti_mailbox *outer = context->mailbox;
-	enum sti_rest rest = mailbox_rest(mailbox, context);
-
-	if (rest == STI_REST_FINAL) {
-		STI_CALLOUT inside = true;
-
-		context->mailbox = mailbox;
-		mailbox->ops->final(mailbox, context);
-		context->mailbox = outer;
+	switch (mailbox_rest(mailbox, context)) {
+	case STI_REST_FINAL:
+		deliver_final(mailbox, context);
 		++*np;
-		inside = false;
+		break;
+	case STI_REST_MORE:
+		return STI_TURN_MORE;
+	case STI_REST_HOLE:
+		return STI_TURN_HOLE;
+	case STI_REST_GONE:
+		break;
 	}
-	return rest == STI_REST_MORE ? STI_TURN_MORE :
-	       rest == STI_REST_HOLE ? STI_TURN_HOLE :
-				       STI_TURN_GONE;
+	return STI_TURN_GONE;
 }
 
-enum sti_turn sti_mailbox_run(struct sti_mailbox *mailbox, struct sti_context *context,
-			      size_t *np)
+/* Tells drainers, while mailbox and executor are there. A shutdown waits until the mailbox has been
+ * let go, too: it looks again by itself. */
+STI_INLINE void note_turn(struct sti_mailbox *mailbox, struct sti_context *context)
+{
+	if (sti_unlikely(context->eager))
+		sti_executor_tell_drainers(mailbox->executor);
+}
+
+/* A turn in which so many have been delivered already. */
+static STI_NOINLINE enum sti_turn run_queued(struct sti_mailbox *mailbox,
+					     struct sti_context *context, size_t before,
+					     size_t *np)
 {
 	struct sti_mailbox *outer = context->mailbox;
 	STI_CALLOUT inside = true;
@@ -313,18 +318,13 @@ enum sti_turn sti_mailbox_run(struct sti_mailbox *mailbox, struct sti_context *c
 	if (context->max != 0 && context->max < batch)
 		batch = context->max;
 	context->mailbox = mailbox;
-	if (sti_unlikely(mailbox->carried != NULL))
-		*np = deliver_carried(mailbox, context, batch);
-	else if (sti_likely(mailbox->limits == NULL))
-		*np = deliver_batch(mailbox, context, batch);
+	if (sti_likely(mailbox->limits == NULL))
+		*np = before + deliver_batch(mailbox, context, batch - before);
 	else
 		*np = deliver_limited(mailbox, context, batch);
 	inside = false;
 	context->mailbox = outer;
-	/* Now, while both are there. A shutdown waits until the mailbox has been let go, too: it
-	 * looks again by itself. */
-	if (sti_unlikely(context->eager))
-		sti_executor_tell_drainers(mailbox->executor);
+	note_turn(mailbox, context);
 	if (*np == batch) {
 		/* Behind: worth a look at the producers' line. */
 		sti_rcu_read_lock();
@@ -336,6 +336,39 @@ enum sti_turn sti_mailbox_run(struct sti_mailbox *mailbox, struct sti_context *c
 	if (*np > 0 && context->linger)
 		return STI_TURN_CAUGHT_UP;
 	return sti_mailbox_rest(mailbox, context, np);
+}
+
+/* Begins with the item that is not queued. What has come behind it, mostly nothing, is of this turn
+ * too. */
+static STI_NOINLINE enum sti_turn run_carried(struct sti_mailbox *mailbox,
+					      struct sti_context *context, size_t *np)
+{
+	struct sti_mailbox *outer = context->mailbox;
+	void *item = mailbox->carried;
+	STI_CALLOUT inside = true;
+	/* Relaxed: the runner is the only writer. */
+	uint64_t delivered = atomic_load_explicit(&mailbox->delivered, memory_order_relaxed);
+
+	mailbox->carried = NULL;
+	context->mailbox = mailbox;
+	mailbox->ops->deliver(mailbox, &item, 1, context);
+	inside = false;
+	context->mailbox = outer;
+	note_delivered(mailbox, context, delivered + 1);
+	if (sti_unlikely(sti_mpsc_has_next(&mailbox->head)))
+		return run_queued(mailbox, context, 1, np);
+	note_turn(mailbox, context);
+	note_depth(mailbox, 1);
+	*np = 1;
+	return sti_mailbox_rest(mailbox, context, np);
+}
+
+enum sti_turn sti_mailbox_run(struct sti_mailbox *mailbox, struct sti_context *context,
+			      size_t *np)
+{
+	if (sti_unlikely(mailbox->carried != NULL))
+		return run_carried(mailbox, context, np);
+	return run_queued(mailbox, context, 0, np);
 }
 
 void sti_mailbox_run_out(struct sti_mailbox *mailbox, struct sti_context *context)

@@ -530,22 +530,14 @@ static enum sti_rest ring_next(struct sti_ring *ring, uint64_t pos)
 	return STI_REST_HOLE;
 }
 
-enum sti_rest sti_mpsc_rest(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head)
+/* A push has come before the consumer could rest: word is the tail as he found it. */
+static STI_NOINLINE enum sti_rest rest_disturbed(struct sti_mpsc_tail *tail,
+						 struct sti_mpsc_head *head, struct sti_ring *ring,
+						 uint64_t pos, uint64_t word)
 {
-	/* Relaxed: see sti_mpsc_take(). */
-	struct sti_ring *ring = atomic_load_explicit(&head->ring, memory_order_relaxed);
-	uint64_t pos = head_pos(head, ring);
 	uint64_t expected = pos + 1;
 	enum sti_rest found;
-	uint64_t word;
 
-	/* S3: let go, and only then look whether a push came before it was visible; pairs with S1
-	 * and S2. From here to S4, head may belong to somebody else. */
-	atomic_store_explicit(&ring->idle_at, pos + 1, memory_order_seq_cst);
-	/* S3: the second half. */
-	word = atomic_load_explicit(&ring->tail, memory_order_seq_cst);
-	if (word == pos << STI_RING_POS_SHIFT)
-		return STI_REST_GONE;
 	/* S4: one of claim and rest wins. */
 	if (!atomic_compare_exchange_strong_explicit(&ring->idle_at, &expected, STI_RING_IDLE_NONE,
 						     memory_order_seq_cst, memory_order_relaxed))
@@ -560,4 +552,21 @@ enum sti_rest sti_mpsc_rest(struct sti_mpsc_tail *tail, struct sti_mpsc_head *he
 		return STI_REST_FINAL;
 	head_advance(tail, head, ring, pos);
 	return STI_REST_MORE;
+}
+
+enum sti_rest sti_mpsc_rest(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head)
+{
+	/* Relaxed: see sti_mpsc_take(). */
+	struct sti_ring *ring = atomic_load_explicit(&head->ring, memory_order_relaxed);
+	uint64_t pos = head_pos(head, ring);
+	uint64_t word;
+
+	/* S3: let go, and only then look whether a push came before it was visible; pairs with S1
+	 * and S2. From here to S4, head may belong to somebody else. */
+	atomic_store_explicit(&ring->idle_at, pos + 1, memory_order_seq_cst);
+	/* S3: the second half. */
+	word = atomic_load_explicit(&ring->tail, memory_order_seq_cst);
+	if (sti_likely(word == pos << STI_RING_POS_SHIFT))
+		return STI_REST_GONE;
+	return rest_disturbed(tail, head, ring, pos, word);
 }

@@ -272,6 +272,17 @@ static inline bool sti_mpsc_has_turn(const struct sti_mpsc_tail *tail,
  * the thread is not one that others wait for. Inside an RCU read section. */
 void sti_mpsc_take_turn(struct sti_mpsc_tail *tail, struct sti_thread *thread, bool may_wait);
 
+/* Is an item there to be taken, in the ring that the consumer is at? */
+static inline bool sti_mpsc_has_next(const struct sti_mpsc_head *head)
+{
+	/* Relaxed, both: as in sti_mpsc_take_until(), which looks for itself. */
+	const struct sti_ring *ring = atomic_load_explicit(&head->ring, memory_order_relaxed);
+	uintptr_t word = atomic_load_explicit(&ring->slots[head->pos & ring->take_mask],
+					      memory_order_relaxed);
+
+	return sti_ring_is_filled(ring->take_order, head->pos, word);
+}
+
 /* Takes up to max items that are filled and consecutive, and have none of the bits in stop. *stopp:
  * one that has, and is filled, is next. */
 static inline size_t sti_mpsc_take_until(struct sti_mpsc_head *head, void **items, size_t max,
