@@ -316,6 +316,8 @@ size_t sti_pending_settle(struct sti_pending *pending, uint64_t deadline_ns)
 	struct pending_claims claims = { .pending = pending };
 	size_t refused;
 
+	if (sti_pending_is_empty(pending))
+		return 0;
 	/* The usual case of a publisher that delivers: there is nothing to let go of, neither now
 	 * nor meanwhile. */
 	if (pending->n == 0 && pending->first_run == pending->last_run && !sti_claims_any()) {

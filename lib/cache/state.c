@@ -124,8 +124,7 @@ stasis_caching_subscribe_with_state(struct stasis_caching_topic *caching,
 		join_abandon(&joining, sub);
 		sub = NULL;
 	}
-	if (!sti_pending_is_empty(&joining.delivery.pending))
-		sti_pending_settle(&joining.delivery.pending, 0);
+	sti_pending_settle(&joining.delivery.pending, 0);
 	stasis_object_unref(joining.sub);
 	if (result != 0)
 		errno = -result;
