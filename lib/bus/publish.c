@@ -293,6 +293,9 @@ int sti_topic_publish(struct stasis_topic *topic, struct stasis_message *const *
 		publish_types(&delivery, topic, subs);
 	} else if (sti_bundles_pay(&delivery, subs)) {
 		sti_bundles_publish(&bundles, &delivery, subs);
+	} else if (subs->n == 1 && how->but != NULL && sti_subscribers_at(subs, 0) == how->but) {
+		/* Likely for who is excepted. Nobody is left. */
+		spare = given;
 	} else {
 		for (size_t i = 0; i < n && subs->n > 0; i++)
 			count_up(messages[i], subs->n, given);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* bus/sync.c — publishing and waiting
  *
- *   1. The request is pushed to the subscription: if that cannot be, nothing is published.
+ *   1. The request is pushed to the subscription: if that cannot be, nothing is published. If its
+ *      mailbox is idle and this thread may run it, the request is carried past the queue ("Carry"
+ *      in ring/protocol.h).
  *   2. The message is published to all others.
- *   3. If the push found the mailbox idle, it is this thread's to run, until the request is
- *      handled; what came behind is handed on. Otherwise somebody else is at it or about to be:
- *      wait.
+ *   3. If the mailbox was found idle, it is this thread's to run, until the request is handled;
+ *      what came behind is handed on. Otherwise somebody else is at it or about to be: wait.
  * Those who wait inside callbacks could keep from running whom they wait for. So one who does takes
  * that out of the run queue, wherever it is, and runs it himself (exec/pull.c); if it is just then
  * in a worker's hands, he looks again. Whoever is running it gets on, or waits in his turn for
@@ -52,7 +53,10 @@ enum sync_state { SYNC_PENDING, SYNC_HANDLED, SYNC_EVICTED };
 
 struct sti_sync {
 	/* const after init */
-	struct stasis_message *message; /* referenced; whoever handles it: NULL then */
+	bool timed;
+	/* Referenced if timed: else the caller holds it until it is handled. Whoever handles it:
+	 * NULL then. */
+	struct stasis_message *message;
 	/* any thread: atomic */
 	_Atomic uint32_t state;
 	struct sti_eventcount done;
@@ -74,10 +78,11 @@ static void sync_destroy(void *obj)
 {
 	struct sti_sync *sync = obj;
 
-	stasis_object_unref(sync->message);
+	if (sync->timed)
+		stasis_object_unref(sync->message);
 }
 
-static struct sti_sync *sync_new(struct stasis_message *message)
+static struct sti_sync *sync_new(struct stasis_message *message, bool timed)
 {
 	const size_t size = sizeof(struct sti_object) + sizeof(struct sti_sync);
 	struct sti_thread *thread = sti_thread_self();
@@ -95,9 +100,12 @@ static struct sti_sync *sync_new(struct stasis_message *message)
 		return NULL;
 	sti_object_init(object, STI_KIND_USER, mem, sync_destroy);
 	sync = (struct sti_sync *)(object + 1);
-	*sync = (struct sti_sync){ .message = stasis_object_ref(message) };
+	*sync = (struct sti_sync){ .timed = timed, .message = message };
+	if (timed)
+		stasis_object_ref(message);
 	sti_eventcount_init(&sync->done);
-	sti_object_ref_n(sync, 1); /* the queue's */
+	/* The queue's, too. Relaxed: nobody else has it yet. */
+	atomic_store_explicit(&object->refs, 2, memory_order_relaxed);
 	return sync;
 }
 
@@ -119,6 +127,11 @@ static void sync_finish(struct sti_sync *sync, enum sync_state state)
 	sti_eventcount_signal(&sync->done);
 }
 
+static void *sync_item(struct sti_sync *sync)
+{
+	return (void *)((uintptr_t)sync | STI_ITEM_SYNC);
+}
+
 static struct sti_sync *sync_of(void *item)
 {
 	return (struct sti_sync *)((uintptr_t)item & ~STI_ITEM_SYNC);
@@ -131,7 +144,9 @@ void sti_sync_deliver(struct stasis_subscription *sub, void *item)
 
 	callback(sub->mailbox.user_data, sub, sti_subscription_topic(sub), sync->message);
 	/* First: who waits may look at the message's count. */
-	sync->message = stasis_object_unref(sync->message);
+	if (sync->timed)
+		stasis_object_unref(sync->message);
+	sync->message = NULL;
 	sync_finish(sync, SYNC_HANDLED);
 	stasis_object_unref(sync);
 }
@@ -144,13 +159,31 @@ void sti_sync_evicted(struct sti_pending *pending, void *item)
 
 /* --- publishing it --- */
 
-/* Pushes the request by the subscription's policy. 0: it is queued, or call->room says that it must
- * wait; 1: it is refused; -ESHUTDOWN. */
+/* Callbacks of a manual executor are for the thread that runs it. */
+static bool sync_may_run(const struct sync_call *call)
+{
+	return !call->timed && sti_executor_runs_here(call->sub->mailbox.executor);
+}
+
+/* Claims an idle subscription without limits, and hands it the request past its queue. */
+static bool sync_carry(struct sync_call *call)
+{
+	struct sti_mailbox *mailbox = &call->sub->mailbox;
+
+	if (mailbox->limits != NULL || !sync_may_run(call) || !sti_mpsc_carry(&mailbox->tail))
+		return false;
+	mailbox->carried = sync_item(call->sync);
+	call->claimed = true;
+	return true;
+}
+
+/* Pushes the request by the subscription's policy. 0: it is on its way, or call->room says that it
+ * must wait; 1: it is refused; -ESHUTDOWN. */
 static int sync_push(struct sync_call *call, struct sti_pending *pending)
 {
 	struct stasis_subscription *sub = call->sub;
 	struct sti_mailbox *mailbox = &sub->mailbox;
-	void *item = (void *)((uintptr_t)call->sync | STI_ITEM_SYNC);
+	void *item = sync_item(call->sync);
 	enum sti_mpsc_how how = STI_MPSC_FIT;
 	enum sti_push push;
 	size_t pushed;
@@ -160,11 +193,11 @@ static int sync_push(struct sync_call *call, struct sti_pending *pending)
 		if (atomic_load_explicit(&mailbox->flags, memory_order_acquire) &
 		    (STI_MAILBOX_REFUSING | STI_MAILBOX_DONE))
 			return -ESHUTDOWN;
+		if (sync_carry(call))
+			return 0;
 		push = sti_mpsc_push_n(&mailbox->tail, &item, 1, how, &pushed);
 		if (push & STI_PUSH_WAKE) {
-			/* Callbacks of a manual executor are for the thread that runs it. */
-			call->claimed = pushed == 1 && !call->timed &&
-					sti_executor_runs_here(mailbox->executor);
+			call->claimed = pushed == 1 && sync_may_run(call);
 			if (!call->claimed)
 				sti_executor_schedule(mailbox);
 		}
@@ -295,7 +328,7 @@ static bool sync_wait(const struct sync_call *call)
 /* The queue was full: waits for room, then for the end. 0, 1 (refused) or -errno. */
 static int sync_wait_for_room(struct sync_call *call)
 {
-	void *item = (void *)((uintptr_t)call->sync | STI_ITEM_SYNC);
+	void *item = sync_item(call->sync);
 	enum sti_push push;
 	size_t pushed;
 
@@ -402,7 +435,7 @@ static int sync_call(struct sync_call *call, struct stasis_message *message)
 		return -ELOOP;
 	if (!sync_is_accepted(sub, message))
 		return stasis_publish(sti_subscription_topic(sub), message);
-	call->sync = sync_new(message);
+	call->sync = sync_new(message, call->timed);
 	if (call->sync == NULL)
 		return -ENOMEM;
 	if (inside && !sti_wait_begin(&wait, &sub->mailbox, call->deadline_ns != 0)) {
