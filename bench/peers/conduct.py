@@ -12,7 +12,7 @@ Together   What only waits (idle) runs at the end of its round, all engines at o
            is a process's own CPU time, of which they use next to none.
 Length     Set anew for each round, so that all fits into the time that there is: by what is left,
            how many runs are left, and what a run has cost so far beyond what it measures. In one
-           round it is the same for everybody.
+           round it is the same for all who are on a workload.
 """
 
 import concurrent.futures
