@@ -339,7 +339,7 @@ static STI_NOINLINE enum sti_turn run_queued(struct sti_mailbox *mailbox,
 }
 
 /* Begins with the item that is not queued. What has come behind it, mostly nothing, is of this turn
- * too. */
+ * too; but a runner who has promised to make one callback does not deliver the end, either. */
 static STI_NOINLINE enum sti_turn run_carried(struct sti_mailbox *mailbox,
 					      struct sti_context *context, size_t *np)
 {
@@ -355,7 +355,8 @@ static STI_NOINLINE enum sti_turn run_carried(struct sti_mailbox *mailbox,
 	inside = false;
 	context->mailbox = outer;
 	note_delivered(mailbox, context, delivered + 1);
-	if (sti_unlikely(sti_mpsc_has_next(&mailbox->head)))
+	if (sti_unlikely(sti_mpsc_has_next(&mailbox->head) ||
+			 (context->max == 1 && !context->eager)))
 		return run_queued(mailbox, context, 1, np);
 	note_turn(mailbox, context);
 	note_depth(mailbox, 1);

@@ -46,7 +46,8 @@ struct sti_context {
 	/* no worker's: nobody looks after it, so references are dropped before deliveries are
 	 * counted, and drainers told before a mailbox is let go */
 	bool eager;
-	size_t max;  /* callbacks in a turn, besides its batch; 0: no limit */
+	/* callbacks in a turn, besides its batch; 0: no limit. If eager, the end may be one more */
+	size_t max;
 };
 
 struct sti_mailbox_ops {

@@ -126,8 +126,6 @@ static void runner_enter(struct sti_runner *runner, struct stasis_executor *exec
 	struct sti_manual *manual = executor->manual;
 
 	sti_context_enter(&runner->context, executor, NULL);
-	sti_release_use(&runner->context.release, runner->few.entries, runner->few.list,
-			STI_RELEASE_FEW);
 	runner->turns_left = 0;
 	runner->progress = true;
 	runner->owing = 0;
@@ -206,8 +204,14 @@ static struct sti_mailbox *runner_turn(struct sti_runner *runner, struct stasis_
 	enum sti_turn turn;
 	size_t n;
 
+	/* Not before: a run may find nothing. */
+	if (runner->context.release.entries == NULL) {
+		sti_release_use(&runner->context.release, runner->few.entries, runner->few.list,
+				STI_RELEASE_FEW);
+	}
 	runner->context.max = *leftp;
 	turn = sti_mailbox_run(mailbox, &runner->context, &n);
+	stasis_assert(n <= *leftp);
 	*leftp -= n;
 	runner->turns_left--;
 	if (n > 0 || turn != STI_TURN_HOLE)

@@ -11,8 +11,9 @@
  * nobody else holds is freed on the spot, without a read-modify-write.
  *
  * A table that is too small for what is under way pays for each delivery by itself, which is what
- * it is there to avoid: a worker's is large. A thread that delivers now and then has none, and pays
- * at once: whatever it delivers is counted only when its references have been dropped.
+ * it is there to avoid: a worker's is large, that of who runs a manual executor is on his stack and
+ * small. A publisher, or whoever else delivers in between, has none, and pays at once: what he
+ * delivers is counted only when its references have been dropped.
  *
  * Threads: each table has one owner.
  */
@@ -61,7 +62,7 @@ static inline void sti_release_init(struct sti_release *release)
 	release->n_listed = 0;
 }
 
-/* A table of n entries, as they are, for one that has none yet. */
+/* A table of n entries, which are cleared, for one that has none yet. */
 static inline void sti_release_use(struct sti_release *release, struct sti_release_entry *entries,
 				   uint16_t *list, uint32_t n)
 {

@@ -125,6 +125,24 @@ Test(mailbox, what_is_carried_is_of_the_batch)
 	close_mailbox(5);
 }
 
+/* By one who has promised to make one callback. */
+Test(mailbox, what_is_carried_is_all_of_a_turn_of_one)
+{
+	size_t n;
+
+	open_mailbox(256);
+	carry(0);
+	cr_assert_eq(close_queue(), STI_PUSH_OK);
+	context.max = 1;
+	cr_assert_eq(sti_mailbox_run(&mailbox, &context, &n), STI_TURN_MORE);
+	cr_assert_eq(n, 1);
+	cr_assert_eq(n_finals, 0);
+	cr_assert_eq(sti_mailbox_run(&mailbox, &context, &n), STI_TURN_GONE);
+	cr_assert_eq(n, 1);
+	cr_assert_eq(n_finals, 1);
+	close_mailbox(1);
+}
+
 /* By one who has taken it for something that has been done meanwhile. */
 Test(mailbox, what_is_carried_is_not_left_at_rest)
 {
