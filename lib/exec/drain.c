@@ -30,10 +30,18 @@
 
 struct drain_target {
 	struct sti_mailbox *mailbox; /* referenced */
-	uint64_t pushed;
-	uint64_t seen; /* see sti_mailbox_has_settled() */
+	bool marked;
+	uint64_t pushed; /* once it is marked */
+	uint64_t seen;	 /* see sti_mailbox_has_settled() */
 	bool closed;
 };
+
+static void target_mark(struct drain_target *target)
+{
+	sti_rcu_read_lock();
+	target->marked = sti_mpsc_mark(&target->mailbox->head, &target->pushed);
+	sti_rcu_read_unlock();
+}
 
 static bool target_reached(struct drain_target *target)
 {
@@ -43,7 +51,12 @@ static bool target_reached(struct drain_target *target)
 	 * that was meant has been refused at last: see "Take-over" in ring/protocol.h. */
 	if (atomic_load_explicit(&mailbox->flags, memory_order_acquire) & STI_MAILBOX_DONE)
 		return true;
-	return !target->closed &&
+	if (target->closed)
+		return false;
+	/* A later mark is further away: it holds what is meant, too. */
+	if (!target->marked)
+		target_mark(target);
+	return target->marked &&
 	       sti_mailbox_has_settled(mailbox, target->pushed, &target->seen);
 }
 
@@ -62,8 +75,8 @@ static struct drain_target *drain_targets(struct stasis_executor *executor, size
 		target->seen = 0;
 		sti_rcu_read_lock();
 		target->closed = sti_mpsc_is_closed(&mailbox->tail);
-		target->pushed = sti_mpsc_pushed(&mailbox->head);
 		sti_rcu_read_unlock();
+		target_mark(target);
 	}
 	pthread_mutex_unlock(&executor->lock);
 	*np = n;

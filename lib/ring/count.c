@@ -19,6 +19,19 @@ uint64_t sti_mpsc_pushed(const struct sti_mpsc_head *head)
 	return pushed;
 }
 
+bool sti_mpsc_mark(const struct sti_mpsc_head *head, uint64_t *pushedp)
+{
+	/* A6: see sti_mpsc_pushed(). */
+	const struct sti_ring *ring = atomic_load_explicit(&head->ring, memory_order_acquire);
+
+	/* A10: pairs with R8 in sti_mpsc_carry(). A push behind the item has found the word
+	 * CARRYING or later, so this finds that, too. */
+	if (atomic_load_explicit(&ring->idle_at, memory_order_acquire) == STI_RING_IDLE_CARRYING)
+		return false;
+	*pushedp = sti_mpsc_pushed(head);
+	return true;
+}
+
 uint64_t sti_mpsc_taken(const struct sti_mpsc_head *head)
 {
 	/* A6: see sti_mpsc_pushed(). */

@@ -117,7 +117,9 @@
  *   A producer that would find the consumer at rest, and run him, need not queue his item for that.
  *   If tail is where the consumer rests, and open, he claims without having pushed (S4), and hands
  *   the item over himself; it comes before all that is in the queue by then. It counts as pushed:
- *   base goes up by one.
+ *   base goes up by one. Until it has, idle_at says CARRYING: pushes behind the item may have
+ *   returned already, and what has been delivered will count it before them. So who wants to wait
+ *   until they have been delivered must not count then (sti_mpsc_mark()).
  *     Order: what this thread has pushed before, or knows of, is below tail as he loads it, and the
  *     consumer had taken all of that when he rested there.
  *     What others push between that load and the claim is delivered after the item. Neither of
@@ -170,8 +172,8 @@
  *   A7  load-acquire tail           pushed, depth, is_closed: pushes that happened before count
  *   A8  load-acquire ring->head     depth: what has been taken is below; after A7
  *                                   evict, take_one, rest <- S5: where a queue that evicts begins
- *   S4  CAS idle_at to NONE         claim, carry, rest: one winner. Passes the consumer's private
- *                                   state from the one who rested (S3 releases) to the one who
+ *   S4  CAS idle_at to NONE, or     claim, carry, rest: one winner. Passes the consumer's private
+ *       CARRYING                    state from the one who rested (S3 releases) to the one who
  *                                   claimed.
  *   S5  store / CAS ring->head      take_one, evict: the slot is read before it may be reused (A2),
  *                                   and room is published (S7); take-over: after SHUT nobody evicts
@@ -179,6 +181,8 @@
  *   S7  load ring->head, limit      push: sequentially consistent, so that one who has counted
  *                                   himself as waiting finds the room made at S5 or S6, or is found
  *                                   by the consumer, who looks after it
+ *   R8   store-release idle_at      carry    -> A10  what is carried is in base
+ *   A10  load-acquire idle_at       mark     <- R8
  *   R7  store-release takeover      take-over -> A9  the verdicts
  *   A9  load-acquire takeover       settle   <- R7, after it has seen TAKEN (S2, S3)
  *   S8  CAS a verdict               settle, take-over: one winner; what was filled before FILLED
@@ -213,6 +217,7 @@
 
 /* idle_at: where the consumer rests, plus 1; or one of these. */
 #define STI_RING_IDLE_NONE UINT64_MAX
+#define STI_RING_IDLE_CARRYING (UINT64_MAX - 1) /* somebody's, as NONE */
 #define STI_RING_IDLE_TAKEN UINT64_C(0)
 
 /* In head: no longer for those who evict. */

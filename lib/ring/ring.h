@@ -98,10 +98,15 @@ enum sti_evict sti_mpsc_evict(struct sti_mpsc_tail *tail, void **itemp);
 /* Lets go of an empty queue, or says why not. */
 enum sti_rest sti_mpsc_rest(struct sti_mpsc_tail *tail, struct sti_mpsc_head *head);
 
-/* Positions ever reserved: items pushed, and those whose place was taken over. Never goes back.
- * Every push that happens before the call is counted. This and the next: any thread, inside an RCU
- * read section. */
+/* Positions ever reserved, and what was carried: items pushed, and those whose place was taken
+ * over. Never goes back. Every push that happens before the call is counted. This and the next: any
+ * thread, inside an RCU read section. */
 uint64_t sti_mpsc_pushed(const struct sti_mpsc_head *head);
+
+/* The same, for who waits until as many have been delivered: then every push that happens before
+ * the call has been. False: not now, for somebody is about to count what he carries, and that comes
+ * before some of them. */
+bool sti_mpsc_mark(const struct sti_mpsc_head *head, uint64_t *pushedp);
 
 /* Of these, how many the consumer has taken, or has gone past, or producers have evicted:
  * what was pushed before has been taken, too. Nothing beyond the ring he is at is counted. */
@@ -165,7 +170,7 @@ static inline void sti_ring_set_base(struct sti_ring *ring, uint64_t base)
 /* Does the consumer rest, and is nothing in the ring, by these two words of it? */
 static inline bool sti_ring_is_at_rest(uint64_t idle_at, uint64_t tail_word)
 {
-	return idle_at != STI_RING_IDLE_NONE && idle_at != STI_RING_IDLE_TAKEN &&
+	return idle_at < STI_RING_IDLE_CARRYING && idle_at != STI_RING_IDLE_TAKEN &&
 	       tail_word == (idle_at - 1) << STI_RING_POS_SHIFT;
 }
 
@@ -250,9 +255,15 @@ static inline bool sti_mpsc_carry(struct sti_mpsc_tail *tail)
 	uint64_t idle_at = atomic_load_explicit(&ring->idle_at, memory_order_relaxed);
 	uint64_t word = atomic_load_explicit(&ring->tail, memory_order_relaxed);
 
-	if (!sti_ring_is_at_rest(idle_at, word) || sti_ring_claim(ring, idle_at) != STI_PUSH_WAKE)
+	/* S4: as in sti_ring_claim(). */
+	if (!sti_ring_is_at_rest(idle_at, word) ||
+	    !atomic_compare_exchange_strong_explicit(&ring->idle_at, &idle_at,
+						     STI_RING_IDLE_CARRYING, memory_order_seq_cst,
+						     memory_order_relaxed))
 		return false;
 	sti_ring_set_base(ring, sti_ring_base(ring) + 1);
+	/* R8: base; pairs with A10 in sti_mpsc_mark(). */
+	atomic_store_explicit(&ring->idle_at, STI_RING_IDLE_NONE, memory_order_release);
 	return true;
 }
 
@@ -272,10 +283,10 @@ static inline bool sti_mpsc_has_turn(const struct sti_mpsc_tail *tail,
  * the thread is not one that others wait for. Inside an RCU read section. */
 void sti_mpsc_take_turn(struct sti_mpsc_tail *tail, struct sti_thread *thread, bool may_wait);
 
-/* Is an item there to be taken, in the ring that the consumer is at? */
+/* Is an item there to be taken, in the ring that the consumer is at? Not of a queue that evicts. */
 static inline bool sti_mpsc_has_next(const struct sti_mpsc_head *head)
 {
-	/* Relaxed, both: as in sti_mpsc_take_until(), which looks for itself. */
+	/* Relaxed, both: a hint. Who takes loads the word anew (A1), who rests looks at tail. */
 	const struct sti_ring *ring = atomic_load_explicit(&head->ring, memory_order_relaxed);
 	uintptr_t word = atomic_load_explicit(&ring->slots[head->pos & ring->take_mask],
 					      memory_order_relaxed);

@@ -29,6 +29,7 @@ static struct sti_mailbox mailbox;
 /* Written in callbacks. */
 static struct item delivered[ITEMS];
 static unsigned n_delivered;
+static bool has_been[EXPLORE_THREADS]; /* an item of his */
 static unsigned n_finals;
 
 static unsigned n_pushed[EXPLORE_THREADS];
@@ -53,6 +54,7 @@ static void deliver(struct sti_mailbox *of, void **items, size_t n, struct sti_c
 			explore_violation("an item comes behind the end");
 		explore_expect(n_delivered < ITEMS);
 		delivered[n_delivered++] = *item;
+		has_been[item->producer] = true;
 		sti_free(item);
 	}
 }
@@ -175,6 +177,22 @@ static void carrier_0(void)
 static void carrier_1(void)
 {
 	carry(1);
+}
+
+/* Waits for what he has pushed, that is, looks once. */
+static void drainer(void)
+{
+	uint64_t target, at_first = 0;
+	bool marked;
+
+	run_if(push(1));
+	sti_rcu_read_lock();
+	marked = sti_mpsc_mark(&mailbox.head, &target);
+	sti_rcu_read_unlock();
+	if (!marked || !sti_mailbox_has_settled(&mailbox, target, &at_first))
+		return;
+	if (!has_been[1])
+		explore_violation("a drain ends before what was pushed has been delivered");
 }
 
 static void closing_runner(void)
@@ -379,6 +397,17 @@ const struct explore_case explore_cases[] = {
 		.preemptions = 3,
 		.stale = 1,
 		.both = 3,
+	},
+	{
+		.name = "carry-drain",
+		.what = "one pushes behind who carries, and waits until that has been delivered",
+		.setup = setup_mailbox,
+		.check = check_delivered,
+		.threads = { { "carrier-0", carrier_0, 0 },
+			     { "drainer", drainer, 0 } },
+		.preemptions = 3,
+		.stale = 2,
+		.both = 4,
 	},
 	{
 		.name = "carry-end",
