@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* exec/executor.c — life of an executor and its members. The phases are in executor.h. */
 
+#include "exec/claims.h"
 #include "exec/executor.h"
 
 #include <errno.h>
@@ -197,6 +198,8 @@ struct stasis_executor *stasis_executor_shutdown(struct stasis_executor *executo
 		errno = EDEADLK;
 		return NULL;
 	}
+	/* Workers may be waiting for it. */
+	sti_claims_let_go();
 	executor_join(executor);
 	/* Not under the lock: it may call back. */
 	sti_executor_settle(executor);
