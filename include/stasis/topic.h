@@ -207,7 +207,8 @@ STASIS_API int stasis_publish_batch(struct stasis_topic *topic, struct stasis_me
  * or is running it, does any of this; others wait for that. A loop's thread that waits here for the
  * subscription of another executor lets its own loop stand still meanwhile.
  *
- * Ownership:  borrows @sub; the caller keeps his reference to @message.
+ * Ownership:  borrows @sub; the caller keeps his reference to @message, until this returns at the
+ *             least: callbacks must not drop it for him.
  * Threads:    any thread, also inside callbacks. No lock is held while callbacks run or this waits.
  * Progress:   blocks until the callback has returned.
  * Return:     0: @sub has handled it and all others have it queued, or @sub's filter declines it.

@@ -70,7 +70,7 @@ static inline bool sti_pending_is_empty(const struct sti_pending *pending)
 	return pending->first_run == NULL && pending->n == 0;
 }
 
-/* The following inside a read section. A mailbox that the caller has claimed: */
+/* A mailbox that the caller has claimed. */
 static inline void sti_pending_run(struct sti_pending *pending, struct sti_mailbox *mailbox)
 {
 	/* One alone is not written to: others read that line. */
@@ -81,7 +81,7 @@ static inline void sti_pending_run(struct sti_pending *pending, struct sti_mailb
 	pending->last_run = mailbox;
 }
 
-/* False: not noted. */
+/* The following inside a read section. False: not noted. */
 bool sti_pending_room(struct sti_pending *pending, struct stasis_subscription *sub,
 		      struct stasis_message *const *messages, size_t n);
 /* Is there a note that a subscription has not got all yet? What comes later must not overtake it.

@@ -2,8 +2,8 @@
 /* bus/sync.c — publishing and waiting
  *
  *   1. The request is pushed to the subscription: if that cannot be, nothing is published. If its
- *      mailbox is idle and this thread may run it, the request is carried past the queue ("Carry"
- *      in ring/protocol.h).
+ *      mailbox is idle, this thread may run it, and there are neither limits nor a timeout, the
+ *      request is carried past the queue ("Carry" in ring/protocol.h).
  *   2. The message is published to all others.
  *   3. If the mailbox was found idle, it is this thread's to run, until the request is handled;
  *      what came behind is handed on. Otherwise somebody else is at it or about to be: wait.
@@ -52,10 +52,9 @@ static __thread unsigned sync_depth;
 enum sync_state { SYNC_PENDING, SYNC_HANDLED, SYNC_EVICTED };
 
 struct sti_sync {
-	/* const after init */
-	bool timed;
-	/* Referenced if timed: else the caller holds it until it is handled. Whoever handles it:
-	 * NULL then. */
+	bool timed; /* const after init */
+	/* Referenced if timed; else the caller holds it until this is handled or evicted, and
+	 * nobody looks at it any more. Whoever handles it: NULL then. */
 	struct stasis_message *message;
 	/* any thread: atomic */
 	_Atomic uint32_t state;
@@ -231,7 +230,7 @@ static STI_NOINLINE void sync_run(const struct sync_call *call)
 	struct sti_mailbox *mailbox = &call->sub->mailbox;
 	enum sti_turn turn = STI_TURN_MORE;
 	struct sti_context context;
-	size_t n;
+	size_t n = 0;
 
 	sti_context_enter_here(&context, mailbox->executor);
 	context.max = 1;

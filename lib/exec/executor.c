@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: BSD-2-Clause */
 /* exec/executor.c — life of an executor and its members. The phases are in executor.h. */
 
-#include "exec/claims.h"
 #include "exec/executor.h"
 
 #include <errno.h>
@@ -18,6 +17,7 @@
 #include "base/object.h"
 #include "base/options.h"
 #include "base/process.h"
+#include "exec/claims.h"
 #include "exec/manual.h"
 
 #define SPIN_NS_DEFAULT 20000u

@@ -5,7 +5,8 @@
  * Models lib/bus/sync.[ch], lib/exec/pull.c and sti_runqueue_pull:
  *   publisher  stasis_publish_sync outside callbacks: pushes a request; if that finds the mailbox
  *              idle, it is his to run until the request is handled, and he lets go of it or hands
- *              it on; otherwise he sleeps on the request's event count
+ *              it on; otherwise he sleeps on the request's event count. (The code may carry it past
+ *              the queue then: handover.pml. Here, as with a timeout or limits, it is queued.)
  *   plain      a publish of something that nobody waits for: an idle mailbox goes to a worker
  *   worker     runs what is in its queue. A job there is another mailbox, whose callback publishes
  *              a request and waits: if the mailbox that it waits for is in a queue, it takes that
