@@ -12,12 +12,13 @@
 #include "base/alloc.h"
 #include "base/assert.h"
 
-/* A word with at least this many free blocks is worth taking at once. */
+/* A word with at least this many free blocks is worth taking at once; or with half of what there is
+ * in a slab of large ones. */
 #define FREE_GOOD 32
 /* How many words a refill looks at before it would rather add a slab. */
 #define LOOK_MAX 16u
 
-static_assert(STI_SLAB_BLOCK_MAX * 64 <= STI_SLAB_SIZE, "every slab has at least one whole word");
+static_assert(STI_SLAB_BLOCK_MAX * 4 <= STI_SLAB_SIZE, "the header takes little of any slab");
 
 struct pool {
 	/* any thread running on the CPU: the word last taken, slab | word. A hint: a late store may
@@ -51,14 +52,17 @@ static uint64_t word_full(const struct sti_slab *slab, unsigned word)
 static struct sti_slab *slab_new(unsigned shift)
 {
 	struct sti_slab *slab = sti_alloc_aligned(STI_SLAB_SIZE, STI_SLAB_SIZE);
-	unsigned covered;
+	unsigned covered, blocks;
 
 	if (slab == NULL)
 		return NULL;
 	covered = (unsigned)((sizeof(*slab) + ((size_t)1 << shift) - 1) >> shift);
+	blocks = (unsigned)(STI_SLAB_SIZE >> shift);
 	slab->shift = shift;
-	slab->words = (uint32_t)(STI_SLAB_SIZE >> shift >> 6);
+	slab->words = blocks > 64 ? blocks >> 6 : 1;
 	slab->first = UINT64_MAX << covered;
+	if (blocks < 64)
+		slab->first &= ((uint64_t)1 << blocks) - 1;
 	atomic_init(&slab->next, NULL);
 	atomic_init(&slab->trimmed, 0);
 	for (unsigned i = 0; i < STI_SLAB_WORDS; i++)
@@ -135,6 +139,13 @@ static void *pool_take(struct pool *pool, struct place at, struct sti_slab_cache
 	return block;
 }
 
+static int free_good(unsigned shift)
+{
+	int half = (int)(STI_SLAB_SIZE >> shift >> 1);
+
+	return half < FREE_GOOD ? half : FREE_GOOD;
+}
+
 static int place_free(struct place at)
 {
 	/* Relaxed: a hint; pool_take() exchanges. */
@@ -146,7 +157,7 @@ void *sti_slab_refill(struct sti_slab_cache *cache, unsigned shift)
 {
 	struct pool *pool = pool_here(shift);
 	struct place at, best = { NULL, 0 };
-	int best_free = 0;
+	int best_free = 0, good = free_good(shift);
 	void *block = NULL;
 
 	if (!STI_SLAB_ENABLED)
@@ -159,7 +170,7 @@ void *sti_slab_refill(struct sti_slab_cache *cache, unsigned shift)
 		if (at.slab == NULL)
 			break;
 		n = place_free(at);
-		if (n >= FREE_GOOD) {
+		if (n >= good) {
 			block = pool_take(pool, at, cache);
 		} else if (n > best_free) {
 			best_free = n;

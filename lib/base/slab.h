@@ -16,8 +16,9 @@
  * a lock: they belong to a pool per CPU and block size, which any thread running there takes from.
  * So a hundred threads on two CPUs use the memory of two, and find it in their caches. A pool is a
  * circle of slabs with a cursor; the word after it has been out the longest. When the next few hold
- * too little, a slab is added there, up to a bound; beyond that, and for large blocks, memory comes
- * from the allocator.
+ * too little, a slab is added there, up to a bound; beyond that, and for blocks of more than 8 KiB,
+ * memory comes from the allocator. Sizes are powers of two. A slab of large blocks has a part of a
+ * word only, and whoever takes that has taken the slab; copying them takes longer than that.
  *
  * What is idle is given back: a worker with nothing to do calls sti_slab_trim(), which takes every
  * block of a slab that is wholly free, returns its pages to the system and gives the blocks back.
@@ -46,7 +47,7 @@
 
 #define STI_SLAB_SIZE ((size_t)65536)
 #define STI_SLAB_SHIFT_MIN 6u /* blocks of 64 bytes */
-#define STI_SLAB_SHIFT_MAX 10u
+#define STI_SLAB_SHIFT_MAX 13u /* of 8 KiB: 7 to a slab, and the header */
 #define STI_SLAB_BINS (STI_SLAB_SHIFT_MAX - STI_SLAB_SHIFT_MIN + 1)
 #define STI_SLAB_BLOCK_MAX ((size_t)1 << STI_SLAB_SHIFT_MAX)
 #define STI_SLAB_WORDS (STI_SLAB_SIZE >> STI_SLAB_SHIFT_MIN >> 6)
@@ -62,7 +63,7 @@ struct sti_slab {
 	/* const after init */
 	alignas(STI_CACHELINE) uint32_t shift;
 	uint32_t words;
-	uint64_t first; /* the first word without the blocks that this header covers */
+	uint64_t first; /* the first word without the blocks that this header covers, or none are */
 	/* whoever holds growing writes */
 	_Atomic(struct sti_slab *) next;
 	/* any thread: may pages be missing? A hint. */

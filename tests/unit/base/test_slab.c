@@ -39,6 +39,9 @@ Test(slab, gives_distinct_aligned_blocks_of_every_size)
 			blocks[i] = sti_slab_alloc(&heap, size);
 			cr_assert_not_null(blocks[i]);
 			cr_assert_eq((uintptr_t)blocks[i] % 16, 0);
+			cr_assert_geq((uintptr_t)blocks[i] % STI_SLAB_SIZE,
+				      sizeof(struct sti_slab));
+			cr_assert_leq((uintptr_t)blocks[i] % STI_SLAB_SIZE + size, STI_SLAB_SIZE);
 		}
 		check_distinct(200, size);
 		for (size_t i = 0; i < 200; i++)
