@@ -301,9 +301,13 @@ struct pending_claims {
 	struct sti_pending *pending;
 };
 
-static void pending_let_go(struct sti_claims *claims)
+static void let_go(struct sti_claims *claims)
 {
-	struct sti_pending *pending = ((struct pending_claims *)claims)->pending;
+	sti_pending_let_go(((struct pending_claims *)claims)->pending);
+}
+
+void sti_pending_let_go(struct sti_pending *pending)
+{
 	struct sti_mailbox *mailbox;
 
 	/* Off the list first: what runs here may come by again (exec/claims.h). */
@@ -325,7 +329,7 @@ size_t sti_pending_settle(struct sti_pending *pending, uint64_t deadline_ns)
 		return 0;
 	}
 	sti_claims_keep(&claims.claims, NULL);
-	claims.claims.let_go = pending_let_go;
+	claims.claims.let_go = let_go;
 	/* Callbacks may take long: what else this thread has claimed is not to wait for them. */
 	if (pending->first_run != NULL || pending->n_crossed > 0)
 		sti_claims_let_go_of(claims.claims.outer);

@@ -92,6 +92,9 @@ void sti_pending_force(struct sti_pending *pending, struct stasis_subscription *
 void sti_pending_crossed(struct sti_pending *pending, struct stasis_subscription *sub);
 void sti_pending_drop(struct sti_pending *pending, void *item);
 
+/* Leaves the mailboxes to others, outside read sections. */
+void sti_pending_let_go(struct sti_pending *pending);
+
 /* Does all of it, outside read sections. How many messages subscriptions did not take. deadline_ns:
  * how long to wait for room at most, in sti_clock_monotonic_ns(); 0: for ever. */
 size_t sti_pending_settle(struct sti_pending *pending, uint64_t deadline_ns);

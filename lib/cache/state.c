@@ -120,12 +120,13 @@ stasis_caching_subscribe_with_state(struct stasis_caching_topic *caching,
 	pthread_mutex_lock(&joining.cache->join_lock);
 	result = join_locked(&joining, caching, callback, data, options, &sub);
 	pthread_mutex_unlock(&joining.cache->join_lock);
-	/* First: callbacks that the end leads to may wait for what has been claimed. */
-	sti_pending_settle(&joining.delivery.pending, 0);
 	if (result != 0 && sub != NULL) {
+		/* Callbacks that the end leads to may wait for what has been claimed. */
+		sti_pending_let_go(&joining.delivery.pending);
 		join_abandon(&joining, sub);
 		sub = NULL;
 	}
+	sti_pending_settle(&joining.delivery.pending, 0);
 	stasis_object_unref(joining.sub);
 	if (result != 0)
 		errno = -result;
