@@ -18,7 +18,7 @@
 /* How many words a refill looks at before it would rather add a slab. */
 #define LOOK_MAX 16u
 
-static_assert(STI_SLAB_BLOCK_MAX * 4 <= STI_SLAB_SIZE, "the header takes little of any slab");
+static_assert(STI_SLAB_BLOCK_MAX * 8 <= STI_SLAB_SIZE, "the header takes an eighth at most");
 
 struct pool {
 	/* any thread running on the CPU: the word last taken, slab | word. A hint: a late store may

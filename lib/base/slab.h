@@ -104,8 +104,8 @@ STI_INLINE void *sti_slab_alloc(struct sti_heap *heap, size_t size)
 		return sti_slab_refill(cache, shift);
 	block = cache->base + ((size_t)__builtin_ctzll(cache->mask) << shift);
 	cache->mask &= cache->mask - 1;
-	/* Most likely to be handed out soon; owning the line by then keeps the next locked
-	 * instruction from waiting for it. Off the end of the slab it does no harm. */
+	/* If blocks are small, most likely to be handed out soon; owning the line by then keeps the
+	 * next locked instruction from waiting for it. Off the end of the slab it does no harm. */
 	sti_prefetch_write(block + (8u << STI_SLAB_SHIFT_MIN));
 	return block;
 }
