@@ -36,12 +36,19 @@ static STI_NOINLINE void push_inline(struct sti_delivery *delivery, struct stasi
 {
 	struct sti_mailbox *mailbox = &sub->mailbox;
 
-	if (sti_mpsc_carry(&mailbox->tail)) {
+	enum sti_carry carry = sti_mpsc_carry(&mailbox->tail);
+	enum sti_push push;
+
+	if (sti_likely(carry == STI_CARRY_DONE)) {
 		mailbox->carried = delivery->messages[0];
 		push_wake(delivery, sub);
-	} else {
-		sti_push_plainly(delivery, sub, delivery->messages[0]);
+		return;
 	}
+	push = sti_mpsc_push(&mailbox->tail, delivery->messages[0]);
+	if (carry == STI_CARRY_CLAIMED)
+		push |= STI_PUSH_WAKE;
+	if (sti_unlikely(push != STI_PUSH_OK))
+		sti_push_settle(delivery, sub, push, delivery->messages, !sti_push_is_whole(push));
 }
 
 void sti_push_drop(struct sti_delivery *delivery, struct stasis_message *const *messages, size_t n)

@@ -164,16 +164,19 @@ static bool sync_may_run(const struct sync_call *call)
 	return !call->timed && sti_executor_runs_here(call->sub->mailbox.executor);
 }
 
-/* Claims an idle subscription without limits, and hands it the request past its queue. */
-static bool sync_carry(struct sync_call *call)
+/* Claims an idle subscription without limits, and hands it the request past its queue, if that may
+ * be. */
+static enum sti_carry sync_carry(const struct sync_call *call)
 {
 	struct sti_mailbox *mailbox = &call->sub->mailbox;
+	enum sti_carry carry;
 
-	if (mailbox->limits != NULL || !sync_may_run(call) || !sti_mpsc_carry(&mailbox->tail))
-		return false;
-	mailbox->carried = sync_item(call->sync);
-	call->claimed = true;
-	return true;
+	if (mailbox->limits != NULL || !sync_may_run(call))
+		return STI_CARRY_NOT;
+	carry = sti_mpsc_carry(&mailbox->tail);
+	if (carry == STI_CARRY_DONE)
+		mailbox->carried = sync_item(call->sync);
+	return carry;
 }
 
 /* Pushes the request by the subscription's policy. 0: it is on its way, or call->room says that it
@@ -184,6 +187,7 @@ static int sync_push(struct sync_call *call, struct sti_pending *pending)
 	struct sti_mailbox *mailbox = &sub->mailbox;
 	void *item = sync_item(call->sync);
 	enum sti_mpsc_how how = STI_MPSC_FIT;
+	enum sti_carry carry;
 	enum sti_push push;
 	size_t pushed;
 
@@ -192,9 +196,14 @@ static int sync_push(struct sync_call *call, struct sti_pending *pending)
 		if (atomic_load_explicit(&mailbox->flags, memory_order_acquire) &
 		    (STI_MAILBOX_REFUSING | STI_MAILBOX_DONE))
 			return -ESHUTDOWN;
-		if (sync_carry(call))
+		carry = sync_carry(call);
+		if (carry == STI_CARRY_DONE) {
+			call->claimed = true;
 			return 0;
+		}
 		push = sti_mpsc_push_n(&mailbox->tail, &item, 1, how, &pushed);
+		if (carry == STI_CARRY_CLAIMED)
+			push |= STI_PUSH_WAKE;
 		if (push & STI_PUSH_WAKE) {
 			call->claimed = pushed == 1 && sync_may_run(call);
 			if (!call->claimed)

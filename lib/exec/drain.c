@@ -9,6 +9,7 @@
  *
  * Edges
  *   A6  load-acquire head->ring  <- R6 in ring/protocol.h
+ *   A10  in sti_mpsc_mark(): see ring/protocol.h
  *   S6  load idle_at, then tail  -- S3 and S1 in ring/protocol.h: whoever lets go stores idle_at,
  *                                   then loads tail; whoever pushes moves tail, then loads idle_at
  */
@@ -39,6 +40,7 @@ struct drain_target {
 static void target_mark(struct drain_target *target)
 {
 	sti_rcu_read_lock();
+	/* A10: not while something is carried that is not counted yet. */
 	target->marked = sti_mpsc_mark(&target->mailbox->head, &target->pushed);
 	sti_rcu_read_unlock();
 }

@@ -6,8 +6,9 @@
  *
  * At any moment a mailbox is exactly one of
  *   idle     nobody is responsible; idle_at in its ring is the position of the next push
- *   claimed  a thread has moved idle_at to NONE and is about to queue it, or to run it. It may have
- *            an item that is carried, and comes before what is in the ring ("Carry" there)
+ *   claimed  a thread has moved idle_at to NONE, or to CARRYING and then to NONE, and is about to
+ *            queue it, or to run it. It may have an item that is carried, and comes before what is
+ *            in the ring ("Carry" there)
  *   queued   in the run queue of one worker
  *   running  with one thread, which takes and delivers
  *   done     the final message has been delivered

@@ -115,19 +115,21 @@
  *
  * Carry
  *   A producer that would find the consumer at rest, and run him, need not queue his item for that.
- *   If tail is where the consumer rests, and open, he claims without having pushed (S4), and hands
- *   the item over himself; it comes before all that is in the queue by then. It counts as pushed:
- *   base goes up by one. Until it has, idle_at says CARRYING: pushes behind the item may have
- *   returned already, and what has been delivered will count it before them. So who wants to wait
- *   until they have been delivered must not count then (sti_mpsc_mark()).
- *     Order: what this thread has pushed before, or knows of, is below tail as he loads it, and the
- *     consumer had taken all of that when he rested there.
- *     What others push between that load and the claim is delivered after the item. Neither of
- *     these pushes had returned when the other began.
- *     Another item may have been carried, and the consumer have come to rest at the same place, in
- *     between: likewise.
- *     Closed in between: the closer finds no consumer at rest. The item comes before the end, and
- *     whoever runs the consumer finds that when he would rest.
+ *   If tail is where the consumer rests, and open, he claims without having pushed (S4), looks at
+ *   tail once more, and hands the item over himself; it comes before all that is in the queue by
+ *   then. It counts as pushed: base goes up by one. Until it has, idle_at says CARRYING: pushes
+ *   behind the item may have returned already, and what has been delivered will count it before
+ *   them. So who wants to wait until they have been delivered must not count then
+ *   (sti_mpsc_mark()).
+ *     Order: what had been pushed when he looked again is below tail, where the consumer rests: he
+ *     had taken all of that. Pushes that reserve later (S1) look at idle_at after the claim (S2),
+ *     and find CARRYING or what came after it; so does whoever knows of them.
+ *     If tail has moved, others have pushed, and may have returned: the look was old, another was
+ *     at it meanwhile, and was about to rest at the same place when this one claimed. The claim
+ *     stands, and the item is pushed, behind theirs.
+ *     Closed in between: likewise, and the push is refused; whoever runs the consumer finds the
+ *     end. Closed afterwards: the closer finds no consumer at rest. The item comes before the end,
+ *     and whoever runs the consumer finds that when he would rest.
  *
  * If this thread stops
  *   after reserving            a hole: it holds up the consumer until he takes it over. Who would
@@ -137,7 +139,8 @@
  *                              at its limit and is refused, as before
  *   after closing a ring       whoever follows claims and moves the queue's ring pointer
  *   after storing head_cache   nothing: it may go back, see ring_room()
- *   after a claim              the queue waits for it: it is the consumer, or about to find one
+ *   after a claim              the queue waits for it: it is the consumer, or about to find one;
+ *                              before it has counted what it carries, drains of what came before do
  *   before a CAS on head       nothing: it fails if others have gone on
  *   after a CAS on head        it has one item, which it delivers or gives up late
  *   after publishing head      whoever waits for room sleeps, unless another push finds it first:
@@ -181,19 +184,21 @@
  *   S7  load ring->head, limit      push: sequentially consistent, so that one who has counted
  *                                   himself as waiting finds the room made at S5 or S6, or is found
  *                                   by the consumer, who looks after it
- *   R8   store-release idle_at      carry    -> A10  what is carried is in base
- *   A10  load-acquire idle_at       mark     <- R8
  *   R7  store-release takeover      take-over -> A9  the verdicts
  *   A9  load-acquire takeover       settle   <- R7, after it has seen TAKEN (S2, S3)
+ *   R8   store-release idle_at      carry    -> A10  what is carried is in base
+ *   A10  load-acquire idle_at       mark     <- R8
+ *   S9  load tail, after S4         carry: sequentially consistent; a push that it does not see
+ *                                   (S1) sees the claim at S2
  *   S8  CAS a verdict               settle, take-over: one winner; what was filled before FILLED
  *                                   is seen by who finds it
  *   F1  slot (R1), then idle_at     fill     } for the compiler; for the processor F2 is there: one
  *   F2  TAKEN (S3), barrier, slots  take-over} of the two sees what the other stored
- * Linearization: push at S1, at its last one if it is pushed again; carry at S4 or, if others have
- *           pushed since and not been claimed for, before the first; a take stops at the first slot
- *           not yet filled. A push that finds the queue full: at S7, since tail is the same before
- *           and after. evict: at S5, and the queue is full then, since head is as it was before
- *           tail was loaded; or it was when limit was loaded, where a remainder is left before.
+ * Linearization: push at S1, at its last one if it is pushed again; carry at its second look at
+ *           tail (S9); a take stops at the first slot not yet filled. A push that finds the queue
+ *           full: at S7, since tail is the same before and after. evict: at S5, and the queue is
+ *           full then, since head is as it was before tail was loaded; or it was when limit was
+ *           loaded, where a remainder is left before.
  * Progress: carry is wait-free: one CAS, and if that fails a push. Push is lock-free (a failed CAS
  *           means that another push succeeded, and who pushes again does so because the consumer
  *           has gone on); take is wait-free, and so is rest, but for a take-over, whose CAS on tail

@@ -244,27 +244,44 @@ static inline enum sti_push sti_mpsc_push(struct sti_mpsc_tail *tail, void *item
 	return sti_ring_put(tail, ring, pos, item);
 }
 
-/* Becomes responsible for the consumer of an open queue without bounds that rests and is empty, in
- * order to hand him an item that does not go through the queue, and counts as pushed: see "Carry".
- * Inside an RCU read section. */
-static inline bool sti_mpsc_carry(struct sti_mpsc_tail *tail)
+enum sti_carry {
+	STI_CARRY_NOT,	   /* it is not idle: push */
+	STI_CARRY_CLAIMED, /* the caller is responsible for the consumer, and pushes all the same */
+	STI_CARRY_DONE,	   /* and has an item to hand him that does not go through the queue */
+};
+
+/* Its second half: by the two words as they were. */
+static inline enum sti_carry sti_ring_carry(struct sti_ring *ring, uint64_t idle_at, uint64_t word)
 {
-	/* A4: as in sti_mpsc_push(). */
-	struct sti_ring *ring = atomic_load_explicit(&tail->ring, memory_order_acquire);
-	/* Relaxed, both: a push that happened before is in tail, and only the CAS decides. */
-	uint64_t idle_at = atomic_load_explicit(&ring->idle_at, memory_order_relaxed);
-	uint64_t word = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+	bool first;
 
 	/* S4: as in sti_ring_claim(). */
 	if (!sti_ring_is_at_rest(idle_at, word) ||
 	    !atomic_compare_exchange_strong_explicit(&ring->idle_at, &idle_at,
 						     STI_RING_IDLE_CARRYING, memory_order_seq_cst,
 						     memory_order_relaxed))
-		return false;
-	sti_ring_set_base(ring, sti_ring_base(ring) + 1);
+		return STI_CARRY_NOT;
+	/* S9: has nobody pushed? Who does from now on finds the claim; pairs with S1 and S2. */
+	first = atomic_load_explicit(&ring->tail, memory_order_seq_cst) == word;
+	if (sti_likely(first))
+		sti_ring_set_base(ring, sti_ring_base(ring) + 1);
 	/* R8: base; pairs with A10 in sti_mpsc_mark(). */
 	atomic_store_explicit(&ring->idle_at, STI_RING_IDLE_NONE, memory_order_release);
-	return true;
+	return first ? STI_CARRY_DONE : STI_CARRY_CLAIMED;
+}
+
+/* Becomes responsible for the consumer of an open queue without bounds that rests and is empty, in
+ * order to hand him an item that does not go through the queue, and counts as pushed: see "Carry".
+ * Inside an RCU read section. */
+static inline enum sti_carry sti_mpsc_carry(struct sti_mpsc_tail *tail)
+{
+	/* A4: as in sti_mpsc_push(). */
+	struct sti_ring *ring = atomic_load_explicit(&tail->ring, memory_order_acquire);
+	/* Relaxed, both: hints. The CAS decides, and the second look. */
+	uint64_t idle_at = atomic_load_explicit(&ring->idle_at, memory_order_relaxed);
+	uint64_t word = atomic_load_explicit(&ring->tail, memory_order_relaxed);
+
+	return sti_ring_carry(ring, idle_at, word);
 }
 
 /* Is it this thread's turn already? A thread without a record has it always. */

@@ -153,10 +153,13 @@ static void runner_2(void)
 /* Hands his item over without queueing it, if he can. */
 static void carry(unsigned producer)
 {
+	enum sti_carry carried;
+	enum sti_push result;
 	struct item *item;
 
 	sti_rcu_read_lock();
-	if (sti_mpsc_carry(&mailbox.tail)) {
+	carried = sti_mpsc_carry(&mailbox.tail);
+	if (carried == STI_CARRY_DONE) {
 		item = sti_alloc(sizeof(*item));
 		*item = (struct item){ producer, n_pushed[producer]++ };
 		mailbox.carried = item;
@@ -164,8 +167,9 @@ static void carry(unsigned producer)
 		run_if(STI_PUSH_WAKE);
 		return;
 	}
+	result = push(producer);
 	sti_rcu_read_unlock();
-	run_if(push(producer));
+	run_if(carried == STI_CARRY_CLAIMED ? result | STI_PUSH_WAKE : result);
 }
 
 static void carrier_0(void)
@@ -177,6 +181,16 @@ static void carrier_0(void)
 static void carrier_1(void)
 {
 	carry(1);
+}
+
+static void carrier_2(void)
+{
+	carry(2);
+}
+
+static void carrier_3(void)
+{
+	carry(3);
 }
 
 /* Waits for what he has pushed, that is, looks once. */
@@ -300,14 +314,16 @@ static void setup_mailbox_and_queue(void)
 /* Does not run it after all, for it has to wait. */
 static void carrier_who_lets_go(void)
 {
+	enum sti_carry carried;
+	enum sti_push result;
 	struct item *item;
-	bool carried;
 
 	sti_rcu_read_lock();
 	carried = sti_mpsc_carry(&mailbox.tail);
 	sti_rcu_read_unlock();
-	if (!carried) {
-		run_if(push(0));
+	if (carried != STI_CARRY_DONE) {
+		result = push(0);
+		run_if(carried == STI_CARRY_CLAIMED ? result | STI_PUSH_WAKE : result);
 		return;
 	}
 	item = sti_alloc(sizeof(*item));
@@ -408,6 +424,18 @@ const struct explore_case explore_cases[] = {
 		.preemptions = 3,
 		.stale = 2,
 		.both = 4,
+	},
+	{
+		.name = "carry-drain-two",
+		.what = "the same behind two who carry",
+		.setup = setup_mailbox,
+		.check = check_delivered,
+		.threads = { { "carrier-1", carrier_2, 0 },
+			     { "carrier-2", carrier_3, 0 },
+			     { "drainer", drainer, 0 } },
+		.preemptions = 3,
+		.stale = 1,
+		.both = 3,
 	},
 	{
 		.name = "carry-end",

@@ -91,7 +91,7 @@ Test(mailbox, first_push_makes_somebody_responsible)
 static void carry(size_t i)
 {
 	sti_rcu_read_lock();
-	cr_assert(sti_mpsc_carry(&mailbox.tail));
+	cr_assert_eq(sti_mpsc_carry(&mailbox.tail), STI_CARRY_DONE);
 	sti_rcu_read_unlock();
 	mailbox.carried = &items[i];
 }

@@ -8,12 +8,13 @@
 
 static bool carry(void)
 {
-	bool carried;
+	enum sti_carry carried;
 
 	sti_rcu_read_lock();
 	carried = sti_mpsc_carry(&queue.tail);
 	sti_rcu_read_unlock();
-	return carried;
+	cr_assert_neq(carried, STI_CARRY_CLAIMED);
+	return carried == STI_CARRY_DONE;
 }
 
 /* The consumer, who has taken everything, lets go. */
@@ -37,6 +38,29 @@ Test(carry, whoever_carries_is_the_consumer)
 	take_many(0, 3);
 	rest();
 	cr_assert_eq(queue_pushed(&queue), 4);
+	close_queue();
+}
+
+/* Others have come and gone since, and one of them is about to rest once more. */
+Test(carry, an_old_look_gives_a_claim_and_no_more)
+{
+	struct sti_ring *ring;
+	uint64_t idle_at, word;
+
+	open_queue();
+	rest();
+	ring = queue_ring(&queue);
+	idle_at = atomic_load(&ring->idle_at);
+	word = atomic_load(&ring->tail);
+	cr_assert(carry());
+	cr_assert_eq(queue_push(&queue, &items[0]), STI_PUSH_OK);
+	atomic_store(&ring->idle_at, idle_at);
+	cr_assert_eq(sti_ring_carry(ring, idle_at, word), STI_CARRY_CLAIMED);
+	cr_assert_eq(queue_pushed(&queue), 2, "what is not carried does not count");
+	cr_assert_eq(queue_push(&queue, &items[1]), STI_PUSH_OK, "it has been claimed");
+	take_many(0, 2);
+	rest();
+	cr_assert_eq(queue_pushed(&queue), 3);
 	close_queue();
 }
 
