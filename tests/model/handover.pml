@@ -37,7 +37,9 @@
  * A carrier claims before it has pushed: it loads idle_at and tail, and if the mailbox rests at tail,
  * which is open, it changes idle_at to NONE by CAS. Its item goes to the callback before what is in
  * the queue by then; the mailbox goes on from there as from a batch that has been delivered. (In the
- * code idle_at is CARRYING until the item has been counted, which is NONE to all but who counts.)
+ * code idle_at is CARRYING until the item has been counted, which is NONE to all but who counts; and
+ * a carrier looks at tail again when he has claimed, and if it has moved pushes the item, which the
+ * explorer covers. Here he carries it all the same, which is more than the code does.)
  *
  * Claiming is the three lines from C on. It is done
  *   - by each producer after filling its slot; with <=, not ==, so that the mailbox is scheduled
