@@ -35,7 +35,6 @@ static void push_wake(struct sti_delivery *delivery, struct stasis_subscription 
 static STI_NOINLINE void push_inline(struct sti_delivery *delivery, struct stasis_subscription *sub)
 {
 	struct sti_mailbox *mailbox = &sub->mailbox;
-
 	enum sti_carry carry = sti_mpsc_carry(&mailbox->tail);
 	enum sti_push push;
 

@@ -24,7 +24,7 @@ bool sti_mpsc_mark(const struct sti_mpsc_head *head, uint64_t *pushedp)
 	/* A6: see sti_mpsc_pushed(). */
 	const struct sti_ring *ring = atomic_load_explicit(&head->ring, memory_order_acquire);
 
-	/* A10: pairs with R8 in sti_mpsc_carry(). A push behind the item has found the word
+	/* A10: pairs with R8 in sti_ring_carry(). A push behind the item has found the word
 	 * CARRYING or later, so this finds that, too. */
 	if (atomic_load_explicit(&ring->idle_at, memory_order_acquire) == STI_RING_IDLE_CARRYING)
 		return false;

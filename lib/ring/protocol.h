@@ -188,10 +188,10 @@
  *   A9  load-acquire takeover       settle   <- R7, after it has seen TAKEN (S2, S3)
  *   R8   store-release idle_at      carry    -> A10  what is carried is in base
  *   A10  load-acquire idle_at       mark     <- R8
- *   S9  load tail, after S4         carry: sequentially consistent; a push that it does not see
- *                                   (S1) sees the claim at S2
  *   S8  CAS a verdict               settle, take-over: one winner; what was filled before FILLED
  *                                   is seen by who finds it
+ *   S9  load tail, after S4         carry: sequentially consistent; a push that it does not see
+ *                                   (S1) sees the claim at S2
  *   F1  slot (R1), then idle_at     fill     } for the compiler; for the processor F2 is there: one
  *   F2  TAKEN (S3), barrier, slots  take-over} of the two sees what the other stored
  * Linearization: push at S1, at its last one if it is pushed again; carry at its second look at

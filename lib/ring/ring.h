@@ -250,7 +250,7 @@ enum sti_carry {
 	STI_CARRY_DONE,	   /* and has an item to hand him that does not go through the queue */
 };
 
-/* Its second half: by the two words as they were. */
+/* The second half of sti_mpsc_carry(): idle_at and tail are as they were when it looked. */
 static inline enum sti_carry sti_ring_carry(struct sti_ring *ring, uint64_t idle_at, uint64_t word)
 {
 	bool first;
